@@ -1,0 +1,66 @@
+//! What an object is: its states, and where each operation may lead.
+
+use history::{Interner, Op};
+use std::fmt;
+use std::hash::Hash;
+
+/// Why an operation cannot belong to a model. Line and column are added by whoever holds the history.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IllFormed {
+    /// What the model expects: `a list [expected, new] as the value of a cas`.
+    pub expected: String,
+    /// What stands there.
+    pub found: String,
+    /// Whether the completion is at fault (else the invocation).
+    pub in_completion: bool,
+}
+
+/// A sequential specification (Herlihy and Wing 1990, §2): which results are legal in which state.
+///
+/// A model is typed inside: [`Model::decode`] turns the dynamic values of an operation into a small `Copy` value once,
+/// so that [`Model::step`], which runs millions of times, only compares numbers.
+pub trait Model: Clone + Send + Sync {
+    /// What the object holds.
+    type State: Clone + Eq + Hash + fmt::Debug + Send + Sync;
+    /// An operation with its result, decoded.
+    type Op: Copy + Eq + Hash + fmt::Debug + Send + Sync;
+
+    /// The decoded operation; `None` if it constrains nothing and can be left out (a failed write, an unanswered read).
+    /// An indeterminate operation is decoded with its result unknown.
+    fn decode(&mut self, values: &mut Interner, op: &Op) -> Result<Option<Self::Op>, IllFormed>;
+
+    /// The state before the first operation.
+    fn init(&self) -> Self::State;
+
+    /// Calls `out` with every state that `op` may lead to from `state`: none if it is illegal there,
+    /// several if its answer was never heard.
+    fn step(&self, state: &Self::State, op: Self::Op, out: &mut impl FnMut(Self::State));
+
+    /// Whether `op`, where legal, leaves **every** state unchanged: a read, a cas that compared false.
+    /// Saying no is always safe. (A write that happens to change nothing here is not pure.)
+    fn is_pure(&self, op: Self::Op) -> bool {
+        let _ = op;
+        false
+    }
+
+    /// Whether `op` is a blind write: legal in every state, leading to one state that depends on `op` alone.
+    fn is_blind(&self, op: Self::Op) -> bool {
+        let _ = op;
+        false
+    }
+
+    /// Whether the state after a set of operations does not depend on their order.
+    fn order_insensitive(&self) -> bool {
+        false
+    }
+
+    /// The operation as a person reads it: `write 41`, `read → 41`, `cas 1 → 2`.
+    fn describe_op(&self, values: &Interner, op: Self::Op) -> String;
+
+    /// The state as a person reads it: `41`.
+    fn describe_state(&self, values: &Interner, state: &Self::State) -> String;
+
+    /// Why `op` is illegal in `state`: `it read 42, but x holds 41`. `object` is how to call the object.
+    fn describe_conflict(&self, values: &Interner, state: &Self::State, op: Self::Op, object: &str)
+    -> String;
+}

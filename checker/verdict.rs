@@ -1,0 +1,52 @@
+//! What a search concludes, and what it may spend.
+
+use std::sync::atomic::{AtomicBool, AtomicU64};
+
+/// The answer of a search, with its evidence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// A legal order exists.
+    Valid(Witness),
+    /// No legal order exists.
+    Invalid(Counterexample),
+    /// The budget ended first. Never a pass.
+    Unknown(Reason),
+}
+
+/// A legal order: indices into `History::ops`. Indeterminate operations that never took effect are absent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Witness {
+    /// First to last.
+    pub order: Vec<u32>,
+}
+
+/// Operations that already have no legal order, closed under explanation (`docs/architecture.md`, invariant 7).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Counterexample {
+    /// Indices into `History::ops`, by invocation.
+    pub core: Vec<u32>,
+    /// Whether it was proved that without any one of its observations the rest has a legal order.
+    pub minimal: bool,
+    /// The operation whose return left no legal order, where the search knows one.
+    pub fatal: Option<u32>,
+}
+
+/// Why a search gave up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// [`Budget::stop`] was set from outside: time limit or interruption.
+    Stopped,
+    /// The search would have needed more than [`Budget::bytes`].
+    Memory,
+}
+
+/// What a search may spend. The clock is outside: whoever owns it sets `stop`.
+#[derive(Debug)]
+pub struct Budget<'a> {
+    /// Looked at every few thousand configurations.
+    pub stop: &'a AtomicBool,
+    /// Bytes for memo tables and frontiers of this search.
+    pub bytes: usize,
+    /// Counts configurations visited, for progress and for the report.
+    pub states: &'a AtomicU64,
+}

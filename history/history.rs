@@ -1,0 +1,92 @@
+//! A whole history, and the error of what is not one.
+
+use crate::op::Op;
+use crate::value::{Interner, Value};
+use std::fmt;
+
+/// Everything that the clients saw, paired and ready to be judged.
+#[derive(Clone, Debug, Default)]
+pub struct History {
+    /// Operations in the order of their invocations.
+    pub ops: Vec<Op>,
+    /// The values that the operations speak of.
+    pub values: Interner,
+    /// Names of the processes by dense number: the integers of the file.
+    pub processes: Vec<i64>,
+    /// How many ranks there are: client events, invocations and completions.
+    pub ranks: u32,
+    /// What the nemesis did, in file order.
+    pub faults: Vec<FaultEvent>,
+    /// Where it was read.
+    pub source: Source,
+    /// What the reader had to assume, one sentence each.
+    pub warnings: Vec<String>,
+}
+
+/// Where a history came from.
+#[derive(Clone, Debug, Default)]
+pub struct Source {
+    /// The file's path as given, or `-` for standard input.
+    pub name: String,
+    /// Name of the format, one of those that `perjury list formats` shows.
+    pub format: &'static str,
+}
+
+/// One event of the nemesis.
+#[derive(Clone, Debug)]
+pub struct FaultEvent {
+    /// Nanoseconds since the run began, or [`NO_TIME`](crate::NO_TIME).
+    pub time: i64,
+    /// How many client events stood before it.
+    pub rank: u32,
+    /// What kind: `partition`, `pause`, `start` …
+    pub f: String,
+    /// Number of the fault, where the history says which events belong together.
+    pub fault: Option<u32>,
+    /// Phase, where the history says it.
+    pub phase: Option<Phase>,
+    /// What was done, to whom.
+    pub value: Value,
+    /// Line in the source.
+    pub line: u32,
+}
+
+/// The life of a fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Phase {
+    /// It was done.
+    Inject,
+    /// It was seen to bite.
+    Bit,
+    /// Its undoing began.
+    Heal,
+    /// It was seen to be gone.
+    Healed,
+}
+
+/// Why something is not a history: one place, what should stand there, and what stands there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Malformed {
+    /// The file's path, or `-`.
+    pub file: String,
+    /// Line, from 1.
+    pub line: u64,
+    /// Column in bytes, from 1.
+    pub column: u64,
+    /// What was expected there.
+    pub expected: String,
+    /// What was found.
+    pub found: String,
+}
+
+impl fmt::Display for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}:{}:{}: expected {}, found {}",
+            self.file, self.line, self.column, self.expected, self.found
+        )
+    }
+}
+
+impl std::error::Error for Malformed {}

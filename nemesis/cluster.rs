@@ -1,0 +1,118 @@
+//! The port through which a cluster is hurt and probed. Adapters: local processes, later SSH hosts and the lab.
+
+use std::time::Duration;
+
+/// One end of a directed link.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum End {
+    /// A node, by index in [`Cluster::nodes`].
+    Node(usize),
+    /// All clients that talk to the node at the other end.
+    Clients,
+}
+
+/// A directed link: bytes that flow from one end to the other, requests and answers alike.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Link {
+    /// Where bytes come from.
+    pub from: End,
+    /// Where they go.
+    pub to: End,
+}
+
+/// What happens to bytes on a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Pass {
+    /// They arrive.
+    #[default]
+    Flow,
+    /// They are held back until the rule changes, as behind a cut cable: nobody is told. New connections hang.
+    Stall,
+    /// Connections are reset, and new ones too.
+    Close,
+}
+
+/// The whole state of a directed link. The default is a healthy one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct LinkRule {
+    /// Whether bytes pass.
+    pub pass: Pass,
+    /// Added to every byte; order on a connection is kept.
+    pub delay: Duration,
+    /// Up to this much more, drawn anew for each chunk.
+    pub jitter: Duration,
+}
+
+/// What a node's process is doing, as the operating system sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NodeState {
+    /// It runs.
+    Running,
+    /// It is stopped by SIGSTOP (state T).
+    Stopped,
+    /// It has no process.
+    Dead,
+}
+
+/// What a node thinks it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Role {
+    /// Whether it takes itself for the primary (leader, lock owner …).
+    pub primary: bool,
+    /// Its term, epoch or ballot, where it has one.
+    pub term: u64,
+}
+
+/// A node's clock, as the nemesis sets it. The default is an honest one.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ClockSetting {
+    /// Nanoseconds added to the wall clock only.
+    pub offset_ns: i64,
+    /// How fast the wall clock and the rate-only clock run: 1.0 is honest, 0.5 is half speed.
+    pub rate: f64,
+}
+
+impl Default for ClockSetting {
+    fn default() -> ClockSetting {
+        ClockSetting { offset_ns: 0, rate: 1.0 }
+    }
+}
+
+/// A cluster that can be hurt. Every call has a deadline of its own, and errors name node and act.
+///
+/// Methods that a cluster cannot offer return an error that names the missing part; they never pretend.
+pub trait Cluster: Send + Sync {
+    /// Names of the nodes.
+    fn nodes(&self) -> &[String];
+
+    /// Sets the rule of some links at one instant; links that are not named stay as they are.
+    fn set_links(&self, rules: &[(Link, LinkRule)]) -> Result<(), String>;
+
+    /// Whether `from` reaches `to` and back now: asked of node `from` itself, with a timeout of about 300 ms.
+    /// `Err` if `from` cannot be asked (it is stopped or dead).
+    fn probe(&self, from: usize, to: usize) -> Result<bool, String>;
+
+    /// SIGSTOP. Returns when the process is in state T.
+    fn pause(&self, node: usize) -> Result<(), String>;
+
+    /// SIGCONT. No error if it was not stopped.
+    fn resume(&self, node: usize) -> Result<(), String>;
+
+    /// SIGKILL. Returns when the process is gone. No error if there was none.
+    fn kill(&self, node: usize) -> Result<(), String>;
+
+    /// Starts a node's process and waits until it answers. No error if it runs already.
+    fn start(&self, node: usize) -> Result<(), String>;
+
+    /// What the process is doing.
+    fn state(&self, node: usize) -> Result<NodeState, String>;
+
+    /// Sets a node's clock.
+    fn set_clock(&self, node: usize, setting: ClockSetting) -> Result<(), String>;
+
+    /// What the node itself says its wall clock is, minus what it should be, in nanoseconds.
+    fn clock_offset(&self, node: usize) -> Result<i64, String>;
+
+    /// What a node thinks it is. `None` if the system has no such roles.
+    fn role(&self, node: usize) -> Result<Option<Role>, String>;
+}

@@ -1,0 +1,89 @@
+//! The port to a system under test: how it is started, and how one process talks to it.
+
+use history::{Call, Completion};
+use nemesis::Cluster;
+use std::time::Instant;
+
+/// One session of one process with one node. Dropping it closes the session.
+///
+/// A client never retries, never reconnects and never changes the node: whatever goes wrong is an answer.
+pub trait Client: Send {
+    /// Sends `call` and waits for its answer, at most until `deadline`.
+    /// An answer to an earlier call must never be taken for this one's.
+    fn invoke(&mut self, call: &Call, deadline: Instant) -> Completion;
+
+    /// After an `Info { late: true }`: waits on for that call's answer. No other call is made on this client any more.
+    fn late(&mut self, until: Instant) -> Completion {
+        let _ = until;
+        Completion::lost("no answer")
+    }
+
+    /// Whether the session is still the one that was opened. If not, the process ends, whatever the outcome was.
+    fn alive(&self) -> bool;
+}
+
+/// A configuration value of a system: `--with key=value`.
+#[derive(Clone, Debug)]
+pub struct SystemOption {
+    /// `w`
+    pub name: &'static str,
+    /// `2`
+    pub default: &'static str,
+    /// One sentence, with the values that it takes.
+    pub about: &'static str,
+}
+
+/// What a configuration of a system claims about a workload's history.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// `linearizable`, `sequential`, or what it does without.
+    pub text: String,
+    /// Whether the claim is true of this implementation, by construction. (Specimens lie on request.)
+    pub honest: bool,
+}
+
+/// A kind of system that can be tested.
+pub trait System: Send + Sync {
+    /// `demo-quorum`
+    fn name(&self) -> &'static str;
+    /// One sentence.
+    fn about(&self) -> &'static str;
+    /// What `--with` takes.
+    fn options(&self) -> &'static [SystemOption];
+    /// Workloads that its clients can do, the default first.
+    fn workloads(&self) -> &'static [&'static str];
+    /// How many nodes it has unless told otherwise.
+    fn default_nodes(&self) -> usize;
+    /// What this configuration claims. `Err` names a bad option and what it takes.
+    fn claim(&self, with: &[(String, String)]) -> Result<Claim, String>;
+    /// Starts `nodes` nodes with their files under `dir`, and returns when all answer.
+    fn start(&self, start: &Start<'_>) -> Result<Box<dyn Running>, String>;
+}
+
+/// Everything that a start depends on.
+pub struct Start<'a> {
+    /// How many nodes.
+    pub nodes: usize,
+    /// Options of the system, checked by `claim`.
+    pub with: &'a [(String, String)],
+    /// The workload that clients will do.
+    pub workload: &'a str,
+    /// Directory for the nodes' files and logs: `<dir>/n1/…`.
+    pub dir: &'a std::path::Path,
+    /// Seed for everything random in it.
+    pub seed: u64,
+}
+
+/// A running cluster. Dropping it ends every process that it started, stopped ones too.
+pub trait Running: Send + Sync {
+    /// How to hurt it.
+    fn cluster(&self) -> &dyn Cluster;
+    /// The cluster again, to be shared with the thread of the nemesis.
+    fn shared(&self) -> std::sync::Arc<dyn Cluster>;
+    /// Opens a session of `process` with a node. `Err` means that nothing was sent: it is `Fail` for the waiting call.
+    fn open(&self, process: i64, node: usize, deadline: Instant) -> Result<Box<dyn Client>, String>;
+    /// What it is, for the report: `perjury demo 0.1.0`.
+    fn version(&self) -> String;
+    /// Pids of everything that it started and that still runs.
+    fn pids(&self) -> Vec<u32>;
+}

@@ -1,0 +1,1 @@
+//! One run: clients, faults and the recorder, on one thread each.

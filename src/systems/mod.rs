@@ -1,0 +1,2 @@
+//! The systems under test.
+pub mod demo;

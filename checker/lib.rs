@@ -9,8 +9,11 @@
 //!                    Verdict::Valid(order) ──replay──▶ accepted?
 //!                    Verdict::Invalid(core) ──refute──▶ accepted? ──explain──▶ results::Anomaly
 //! ```
+pub mod explain;
+pub mod kinds;
 pub mod model;
 pub mod problem;
+pub mod sequential;
 pub mod verdict;
 
 pub use model::Model;

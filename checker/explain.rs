@@ -1,0 +1,1 @@
+//! Turns a counterexample into what a person can follow.

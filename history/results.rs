@@ -131,8 +131,13 @@ pub struct Anomaly {
     pub edges: Vec<Edge>,
     /// The labels around the circle, first repeated at the end; empty if there is none.
     pub circle: Vec<String>,
-    /// Every order that the property allows, grouped by where it breaks. Empty if there are too many to show.
+    /// Every order that the property allows, grouped by where it breaks: then the counts add up to `orders_total`.
+    /// Where that would be too long, the longest legal prefixes alone, each with every operation that cannot come
+    /// next: then the counts add up to less. Empty if even those were too many to find.
     pub orders: Vec<OrderRow>,
+    /// How many orders the property allows; 0 if there were too many to count.
+    #[serde(default)]
+    pub orders_total: u64,
     /// What the object could be, between consecutive events.
     pub states: Vec<StateSpan>,
     /// The faults that were in force.
@@ -215,7 +220,7 @@ pub enum Why {
     SameClient,
     /// `to` saw what only `from` wrote.
     Read,
-    /// `from` saw a value that `to` replaces.
+    /// `from` saw a value that `to` replaces, or wrote a value that `to` must have replaced.
     Overwritten,
     /// The values themselves are ordered: versions, tokens, lengths.
     Version,

@@ -1,0 +1,284 @@
+//! The command line, exactly as `--help`, the man page and the completions show it.
+
+pub mod parse;
+mod test;
+
+pub use test::TestArgs;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use parse::{Bytes, Span};
+use std::path::PathBuf;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+   0  every property asked for holds        64  bad command line
+   1  a property is violated                65  unreadable or ill-formed history
+   2  undecided: a budget ended first       69  cluster not set up, reached or healed
+   3  vacuous: too little was tested        70  a bug in perjury
+ 130  interrupted                           74  results could not be written";
+
+/// A lie detector for distributed systems.
+///
+/// Perjury drives real clients against a cluster, breaks that cluster on purpose, records what every client saw,
+/// and decides whether any legal order explains it.
+#[derive(Debug, Parser)]
+#[command(name = "perjury", version, after_help = EXIT_CODES, propagate_version = true, max_term_width = 110)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run a workload against a cluster under faults, judge what the clients saw, and write a report.
+    ///
+    /// Without arguments: the honest built-in cluster (demo-paxos, cas-register) under all its faults, for 20 seconds.
+    #[command(after_help = TEST_EXAMPLES)]
+    Test(Box<TestArgs>),
+    /// Judge history files, or the histories in run directories. `-` reads standard input.
+    #[command(after_help = CHECK_EXAMPLES)]
+    Check(CheckArgs),
+    /// Print the counterexample of a run or file, or say what a kind of anomaly means.
+    Explain(ExplainArgs),
+    /// Make the page of a run or history again.
+    Report(ReportArgs),
+    /// Turn a history into another format.
+    Convert(ConvertArgs),
+    /// Run the built-in cases, each with the verdict that it must give.
+    Casebook(CasebookArgs),
+    /// Show what there is: systems, workloads, faults, models, properties, formats, kinds.
+    List {
+        /// What to show.
+        what: Listing,
+    },
+    /// Print a completion script for a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Print the man page.
+    Man,
+}
+
+const TEST_EXAMPLES: &str = "\
+Examples:
+  perjury test
+  perjury test demo-quorum register --nemesis clock --seed 7
+  perjury test demo-primary set --with replication=async --nemesis kill,partition --time-limit 30s";
+
+const CHECK_EXAMPLES: &str = "\
+Examples:
+  perjury check store/demo-paxos-cas-register/latest
+  perjury check --model cas-register etcd_000.log
+  perjury check --model register --property sequential history.edn.gz";
+
+/// How a history file is to be read.
+#[derive(Clone, Debug, Args)]
+pub struct ReadArgs {
+    /// Format of the input; `auto` looks at the content (`perjury list formats`).
+    #[arg(long, default_value = "auto", value_name = "FORMAT")]
+    pub input: String,
+    /// Values are pairs [key value], as written by Jepsen's `independent`.
+    #[arg(long)]
+    pub independent: bool,
+    /// What orders the events: the lines of the file, or their times.
+    #[arg(long, value_enum)]
+    pub order: Option<OrderArg>,
+    /// Drop an unfinished last line with a warning instead of refusing the file.
+    #[arg(long)]
+    pub allow_truncated: bool,
+}
+
+/// What orders events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum OrderArg {
+    /// The lines of the file.
+    Line,
+    /// The recorded times.
+    Time,
+}
+
+/// What is asked of a history.
+#[derive(Clone, Debug, Args)]
+pub struct QuestionArgs {
+    /// The model; `auto` takes the smallest that knows every function seen (`perjury list models`).
+    #[arg(long, default_value = "auto", value_name = "MODEL")]
+    pub model: String,
+    /// A property that must hold (repeatable): linearizable, sequential, or `all`.
+    #[arg(long, default_value = "linearizable", value_name = "PROPERTY")]
+    pub property: Vec<String>,
+    /// The property that the exit code speaks of, where `--property all` only informs.
+    #[arg(long, value_name = "PROPERTY")]
+    pub require: Vec<String>,
+    /// The initial value, as JSON.
+    #[arg(long, value_name = "JSON", allow_hyphen_values = true)]
+    pub initial: Option<String>,
+    /// What a failed cas says: that it compared false (observe), or only that it did not happen (drop).
+    #[arg(long, value_enum, default_value = "auto")]
+    pub failed_cas: FailedCasArg,
+    /// What a read of null says: that the initial null was there (observe), or nothing (unknown).
+    #[arg(long, value_enum, default_value = "observe")]
+    pub nil_read: NilReadArg,
+    #[command(flatten)]
+    pub limits: LimitArgs,
+}
+
+/// What a check may spend.
+#[derive(Clone, Debug, Args)]
+pub struct LimitArgs {
+    /// Time for each property.
+    #[arg(long, default_value = "60s", value_name = "TIME")]
+    pub timeout: Span,
+    /// Memory for the searches together.
+    #[arg(long, default_value = "4GiB", value_name = "SIZE")]
+    pub memory: Bytes,
+    /// Threads; 0 means one per processor.
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub threads: usize,
+}
+
+/// What a failed cas says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum FailedCasArg {
+    /// By the format: Porcupine's etcd logs observe, Jepsen and Knossos files drop.
+    Auto,
+    /// It compared false.
+    Observe,
+    /// It did not happen, and says nothing.
+    Drop,
+}
+
+/// What a read of null says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum NilReadArg {
+    /// The object held its initial null.
+    Observe,
+    /// Nothing (Knossos' rule).
+    Unknown,
+}
+
+/// How results are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum FormatArg {
+    /// For a person.
+    Human,
+    /// For a person who listens: sentences without columns.
+    Narrated,
+    /// `results.json`, one document per history.
+    Json,
+}
+
+/// `perjury check`
+#[derive(Clone, Debug, Args)]
+pub struct CheckArgs {
+    /// History files or run directories; `-` is standard input.
+    #[arg(required = true, value_name = "HISTORY|RUN")]
+    pub histories: Vec<PathBuf>,
+    #[command(flatten)]
+    pub read: ReadArgs,
+    #[command(flatten)]
+    pub question: QuestionArgs,
+    /// How to print.
+    #[arg(long, value_enum, default_value = "human")]
+    pub format: FormatArg,
+    /// Also write the page of the (single) history to this file.
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+    /// Only the verdicts.
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+/// `perjury explain`
+#[derive(Clone, Debug, Args)]
+pub struct ExplainArgs {
+    /// A run directory, a history file, or a kind of anomaly such as `stale-read`.
+    #[arg(value_name = "RUN|FILE|KIND")]
+    pub what: String,
+    #[command(flatten)]
+    pub read: ReadArgs,
+    #[command(flatten)]
+    pub question: QuestionArgs,
+    /// How to print.
+    #[arg(long, value_enum, default_value = "human")]
+    pub format: FormatArg,
+}
+
+/// `perjury report`
+#[derive(Clone, Debug, Args)]
+pub struct ReportArgs {
+    /// A run directory, or a history file.
+    #[arg(value_name = "RUN|HISTORY")]
+    pub what: PathBuf,
+    /// Where to write the page: in the run directory, or `<history>.html` in the current one, unless told.
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    #[command(flatten)]
+    pub read: ReadArgs,
+    #[command(flatten)]
+    pub question: QuestionArgs,
+}
+
+/// `perjury convert`
+#[derive(Clone, Debug, Args)]
+pub struct ConvertArgs {
+    /// The history; `-` is standard input.
+    pub history: PathBuf,
+    /// The format to write.
+    #[arg(long, value_enum, default_value = "jsonl")]
+    pub to: ConvertTo,
+    /// The file to write; standard output unless told.
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    #[command(flatten)]
+    pub read: ReadArgs,
+}
+
+/// Formats that can be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ConvertTo {
+    /// Our own: JSON Lines.
+    Jsonl,
+    /// Jepsen's `history.edn`: one map a line.
+    Edn,
+}
+
+/// `perjury casebook`
+#[derive(Clone, Debug, Args)]
+pub struct CasebookArgs {
+    /// Cases to run; all unless named (`perjury list cases`).
+    #[arg(value_name = "CASE")]
+    pub cases: Vec<String>,
+    /// How often to run each.
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub repeat: u32,
+    /// The one seed; each repetition derives its own from it.
+    #[arg(long, value_name = "N", env = "PERJURY_SEED")]
+    pub seed: Option<u64>,
+    /// Where runs are kept.
+    #[arg(long, default_value = "store", value_name = "DIR", env = "PERJURY_STORE")]
+    pub store: PathBuf,
+}
+
+/// What `perjury list` can show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Listing {
+    /// Systems under test, their options and what each configuration claims.
+    Systems,
+    /// What clients do.
+    Workloads,
+    /// Ways to hurt a cluster.
+    Faults,
+    /// Sequential specifications.
+    Models,
+    /// What can be asked.
+    Properties,
+    /// History formats that can be read.
+    Formats,
+    /// Kinds of anomaly that are named.
+    Kinds,
+    /// The cases of the casebook.
+    Cases,
+}

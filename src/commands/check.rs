@@ -1,0 +1,46 @@
+//! `perjury check`: histories in, verdicts out.
+
+use crate::cli::{CheckArgs, FormatArg};
+use crate::exit::{self, Failure};
+use crate::signals::Signals;
+use crate::subject::Subject;
+use crate::{judging, show};
+use history::results::Results;
+
+/// Judges every history that was named; the worst verdict is the exit code.
+pub fn run(args: &CheckArgs, signals: &Signals) -> Result<u8, Failure> {
+    if args.report.is_some() && args.histories.len() != 1 {
+        return Err(Failure::usage("--report FILE takes one history at a time"));
+    }
+    let mut codes = Vec::new();
+    for path in &args.histories {
+        let mut subject = Subject::open(path, &args.read)?;
+        let question = subject.question(&args.question)?;
+        let background = subject.background();
+        let results = judging::judge(&mut subject.history, &question, background, &signals.stop, args.quiet)?;
+        print(&results, args, args.histories.len() > 1);
+        if let Some(file) = &args.report {
+            show::write_page(file, &results, &subject.history)?;
+        }
+        codes.push(exit::code(results.verdict));
+        if signals.stopped() {
+            return Ok(exit::INTERRUPTED);
+        }
+    }
+    Ok(exit::worst(codes))
+}
+
+fn print(results: &Results, args: &CheckArgs, several: bool) {
+    match args.format {
+        FormatArg::Json => show::json(results),
+        FormatArg::Human | FormatArg::Narrated => {
+            if !args.quiet {
+                show::warnings(results);
+                if !several {
+                    show::anomalies(results, args.format == FormatArg::Narrated, None);
+                }
+            }
+            show::verdict(results, several, args.report.as_deref());
+        }
+    }
+}

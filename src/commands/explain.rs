@@ -1,0 +1,36 @@
+//! `perjury explain`: the counterexample of a run or file, or the meaning of a kind.
+
+use crate::cli::{ExplainArgs, FormatArg};
+use crate::exit::{self, Failure};
+use crate::signals::Signals;
+use crate::subject::Subject;
+use crate::{config, judging, show};
+use std::path::Path;
+
+/// Prints what was asked for. Exit code 0 for a kind, else that of the verdict.
+pub fn run(args: &ExplainArgs, signals: &Signals) -> Result<u8, Failure> {
+    if let Some(kind) = checker::kinds().iter().find(|kind| kind.name == args.what) {
+        show::out(&format!("{}: {}\n\n{}\n\n{}\n", kind.name, kind.sentence, kind.meaning, kind.example.trim_end()));
+        return Ok(exit::HOLDS);
+    }
+    let path = Path::new(&args.what);
+    if args.what != "-" && !path.exists() {
+        let names = checker::kinds().iter().map(|kind| kind.name);
+        let mut failure = config::no_such("run, file or kind", &args.what, names);
+        failure.code = exit::USAGE;
+        return Err(failure);
+    }
+    let mut subject = Subject::open(path, &args.read)?;
+    let question = subject.question(&args.question)?;
+    let background = subject.background();
+    let results = judging::judge(&mut subject.history, &question, background, &signals.stop, false)?;
+    match args.format {
+        FormatArg::Json => show::json(&results),
+        FormatArg::Human | FormatArg::Narrated => {
+            show::warnings(&results);
+            show::anomalies(&results, args.format == FormatArg::Narrated, subject.run.as_ref().map(|run| run.dir()));
+            show::verdict(&results, false, None);
+        }
+    }
+    Ok(exit::code(results.verdict))
+}

@@ -1,0 +1,50 @@
+//! `perjury list`: what there is, read from the registries themselves.
+
+use crate::cli::Listing;
+use crate::exit::{self, Failure};
+use crate::{casebook, show, systems};
+use checker::{ModelName, Property};
+use history::Format;
+use std::fmt::Write;
+
+/// Prints one registry.
+pub fn run(what: Listing) -> Result<u8, Failure> {
+    let text = match what {
+        Listing::Systems => systems_text(),
+        Listing::Workloads => table(workloads::all().iter().map(|workload| (workload.name(), workload.about()))),
+        Listing::Faults => table(nemesis::kinds().iter().map(|kind| (*kind, nemesis::about(kind)))),
+        Listing::Models => table(ModelName::all().iter().map(|model| (model.name(), model.about()))),
+        Listing::Properties => table(Property::all().iter().map(|property| (property.name(), property.about()))),
+        Listing::Formats => table(Format::all().iter().map(|format| (format.name(), format.about()))),
+        Listing::Kinds => table(checker::kinds().iter().map(|kind| (kind.name, kind.sentence))),
+        Listing::Cases => table(casebook::cases().iter().map(|case| (case.name, case.about))),
+    };
+    show::out(&text);
+    Ok(exit::HOLDS)
+}
+
+fn table<'a>(rows: impl Iterator<Item = (&'a str, &'a str)> + Clone) -> String {
+    let width = rows.clone().map(|(name, _)| name.len()).max().unwrap_or(0);
+    rows.fold(String::new(), |mut text, (name, about)| {
+        let _ = writeln!(text, "{name:width$}  {about}");
+        text
+    })
+}
+
+fn systems_text() -> String {
+    let mut text = String::new();
+    for system in systems::all() {
+        let _ = writeln!(text, "{}: {}", system.name(), system.about());
+        let _ = writeln!(text, "  workloads: {}; {} nodes", system.workloads().join(", "), system.default_nodes());
+        for option in system.options() {
+            let _ = writeln!(text, "  --with {}={}: {}", option.name, option.default, option.about);
+        }
+        for (with, claim) in system.claims() {
+            let honest = if claim.honest { "true" } else { "a lie" };
+            let with = if with.is_empty() { "bare".to_string() } else { with };
+            let _ = writeln!(text, "  claims ({with}): {} ({honest})", claim.text);
+        }
+        text.push('\n');
+    }
+    text
+}

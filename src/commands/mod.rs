@@ -1,0 +1,10 @@
+//! One file per command. Each returns the exit code, or a failure with one line for the person.
+
+pub mod casebook;
+pub mod check;
+pub mod convert;
+pub mod explain;
+pub mod list;
+pub mod manual;
+pub mod report;
+pub mod test;

@@ -1,0 +1,301 @@
+//! From a history to results: judge each property within its budget, explain what is violated, say what was not tested.
+
+use crate::exit::{self, Failure};
+use crate::not_tested;
+use checker::{JudgeError, Judged, Limits, Property, Spec};
+use history::History;
+use history::results::{
+    Answer, Anomaly, CheckerInfo, FaultRecord, Judgement, ObjectJudgement, Results, RunInfo, SCHEMA, Verdict,
+};
+use std::io::{IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+
+/// Violated objects that are explained in full; the others are counted.
+const EXPLAINED_MAX: usize = 100;
+
+/// A property that was not asked for informs only, and may not take longer than this.
+const INFORM_MAX: Duration = Duration::from_secs(10);
+
+/// What is asked of a history.
+#[derive(Clone, Debug)]
+pub struct Question {
+    /// The model, and what it takes for granted.
+    pub spec: Spec,
+    /// What was assumed to get there, one sentence each.
+    pub assumptions: Vec<String>,
+    /// The properties that the exit code speaks of.
+    pub asked: Vec<Property>,
+    /// Properties that only inform; judged where an asked one is violated, or where `always_inform`.
+    pub inform: Vec<Property>,
+    /// Judge the informing properties even when nothing is violated.
+    pub always_inform: bool,
+    /// Time for each property.
+    pub timeout: Duration,
+    /// Bytes for the searches together.
+    pub memory: u64,
+    /// Threads; 0 means one per processor.
+    pub threads: usize,
+}
+
+/// What is known about a history beside its events.
+#[derive(Debug, Default)]
+pub struct Background {
+    /// The run that made it, if this tool did.
+    pub run: Option<RunInfo>,
+    /// What was done to the cluster.
+    pub faults: Vec<FaultRecord>,
+    /// Why the run tested too little.
+    pub vacuous: Vec<String>,
+}
+
+/// Judges `history`, and explains it.
+///
+/// # Errors
+/// An operation that the model does not know (65), or evidence that the verifier refuses, which is our bug (70).
+pub fn judge(
+    history: &mut History,
+    question: &Question,
+    background: Background,
+    interrupt: &AtomicBool,
+    quiet: bool,
+) -> Result<Results, Failure> {
+    let mut judgements: Vec<Judgement> = Vec::new();
+    let mut anomalies: Vec<Anomaly> = Vec::new();
+    let mut anomalies_more = 0;
+    let informing = question.inform.iter().filter(|property| !question.asked.contains(property));
+    for (asked, &property) in
+        question.asked.iter().map(|p| (true, p)).chain(informing.map(|p| (false, p)))
+    {
+        if let Some(implied) = implied(property, &judgements) {
+            judgements.push(implied);
+            continue;
+        }
+        let violated = judgements.iter().any(|judgement| judgement.answer == Answer::Violated);
+        if !asked && !question.always_inform && !violated {
+            continue;
+        }
+        let timeout = if asked { question.timeout } else { question.timeout.min(INFORM_MAX) };
+        let judged = judge_one(history, question, property, timeout, interrupt, quiet)?;
+        for violation in &judged.violations {
+            // The same object may break several properties; the strongest that was asked explains it best.
+            if asked && anomalies.len() < EXPLAINED_MAX {
+                let id = anomalies.len() as u32 + 1;
+                let mut anomaly =
+                    checker::explain(history, &question.spec, property, &violation.counterexample, id);
+                checker::coincide(&mut anomaly, &background.faults);
+                anomalies.push(anomaly);
+            } else if asked {
+                anomalies_more += 1;
+            }
+        }
+        judgements.push(judged.judgement);
+    }
+    let asked: Vec<String> = question.asked.iter().map(|property| property.name().to_string()).collect();
+    let answers = judgements.iter().filter(|judgement| asked.contains(&judgement.property)).map(|j| j.answer);
+    let verdict = verdict(answers, !background.vacuous.is_empty());
+    Ok(Results {
+        schema: SCHEMA.to_string(),
+        verdict,
+        not_tested: if verdict == Verdict::Valid {
+            not_tested::sentences(history, &background.faults, background.run.as_ref())
+        } else {
+            Vec::new()
+        },
+        asked,
+        judgements,
+        anomalies,
+        anomalies_more,
+        vacuous: background.vacuous,
+        stats: history::stats(history),
+        faults: background.faults,
+        run: background.run,
+        checker: CheckerInfo {
+            version: env!("CARGO_PKG_VERSION").to_string(),
+            history: history.source.name.clone(),
+            format: history.source.format.to_string(),
+            assumptions: question.assumptions.clone(),
+            threads: threads(question.threads) as u32,
+            timeout_seconds: question.timeout.as_secs_f64(),
+            memory_bytes: question.memory,
+        },
+        warnings: history.warnings.clone(),
+    })
+}
+
+fn verdict(answers: impl Iterator<Item = Answer> + Clone, vacuous: bool) -> Verdict {
+    if answers.clone().any(|answer| answer == Answer::Violated) {
+        Verdict::Invalid
+    } else if answers.clone().any(|answer| answer == Answer::Undecided) {
+        Verdict::Undecided
+    } else if vacuous {
+        Verdict::Vacuous
+    } else {
+        Verdict::Valid
+    }
+}
+
+/// Linearizable implies sequential: a history that passed the stronger property is not searched again.
+fn implied(property: Property, judgements: &[Judgement]) -> Option<Judgement> {
+    let stronger = match property {
+        Property::Linearizable => return None,
+        Property::Sequential => Property::Linearizable,
+    };
+    let from = judgements.iter().find(|j| j.property == stronger.name() && j.answer == Answer::Holds)?;
+    let count = |of: fn(&ObjectJudgement) -> u32| from.objects.iter().map(of).sum();
+    Some(Judgement {
+        property: property.name().to_string(),
+        model: from.model.clone(),
+        answer: Answer::Holds,
+        scope: "whole history".to_string(),
+        objects: vec![ObjectJudgement {
+            keys: Vec::new(),
+            ops: count(|object| object.ops),
+            unknown: count(|object| object.unknown),
+            answer: Answer::Holds,
+            method: format!("implied by {}", stronger.name()),
+            states: 0,
+            reason: String::new(),
+        }],
+        states: 0,
+        seconds: 0.0,
+    })
+}
+
+fn threads(asked: usize) -> usize {
+    if asked > 0 { asked } else { std::thread::available_parallelism().map_or(1, std::num::NonZero::get) }
+}
+
+fn judge_one(
+    history: &mut History,
+    question: &Question,
+    property: Property,
+    timeout: Duration,
+    interrupt: &AtomicBool,
+    quiet: bool,
+) -> Result<Judged, Failure> {
+    let stop = AtomicBool::new(false);
+    let states = AtomicU64::new(0);
+    let started = Instant::now();
+    let (done, watched) = channel::<()>();
+    let result = std::thread::scope(|scope| {
+        let (stop, states) = (&stop, &states);
+        scope.spawn(move || watch(&watched, started, timeout, stop, states, interrupt, property, quiet));
+        let limits = Limits {
+            stop,
+            bytes: usize::try_from(question.memory).unwrap_or(usize::MAX),
+            threads: threads(question.threads),
+            states,
+            progress: None,
+        };
+        let result = checker::judge(history, &question.spec, property, &limits);
+        drop(done);
+        result
+    });
+    let mut judged = result.map_err(|error| match error {
+        JudgeError::Malformed(malformed) => Failure::new(exit::HISTORY, malformed.to_string()),
+        JudgeError::Disagreement(what) => Failure::new(
+            exit::BUG,
+            format!("{}: the verifier refuses the checker's evidence, so there is no verdict: {what}", history.source.name),
+        ),
+    })?;
+    judged.judgement.seconds = started.elapsed().as_secs_f64();
+    let why = if interrupt.load(Ordering::SeqCst) {
+        "interrupted".to_string()
+    } else {
+        format!("time limit ({:.0} s) reached", timeout.as_secs_f64())
+    };
+    for object in &mut judged.judgement.objects {
+        if object.answer == Answer::Undecided && stop.load(Ordering::SeqCst) {
+            object.reason = format!("{why} after {}", count(object.states, "state"));
+        }
+    }
+    Ok(judged)
+}
+
+/// Owns the clock: stops the search when its time is up or somebody interrupts, and shows that it is alive.
+fn watch(
+    done: &std::sync::mpsc::Receiver<()>,
+    started: Instant,
+    timeout: Duration,
+    stop: &AtomicBool,
+    states: &AtomicU64,
+    interrupt: &AtomicBool,
+    property: Property,
+    quiet: bool,
+) {
+    let terminal = std::io::stderr().is_terminal();
+    let mut shown = false;
+    let mut next_line = Duration::from_secs(if terminal { 1 } else { 10 });
+    while let Err(RecvTimeoutError::Timeout) = done.recv_timeout(Duration::from_millis(20)) {
+        let elapsed = started.elapsed();
+        if elapsed >= timeout || interrupt.load(Ordering::SeqCst) {
+            stop.store(true, Ordering::SeqCst);
+        }
+        if !quiet && elapsed >= next_line {
+            let text = format!(
+                "checking {}: {} in {:.1} s of {:.0} s",
+                property.name(),
+                count(states.load(Ordering::Relaxed), "state"),
+                elapsed.as_secs_f64(),
+                timeout.as_secs_f64()
+            );
+            let mut stderr = std::io::stderr().lock();
+            // Progress is a courtesy: a closed stderr is no reason to stop.
+            let _ = if terminal { write!(stderr, "\r{text}\x1b[K") } else { writeln!(stderr, "{text}") };
+            let _ = stderr.flush();
+            shown = true;
+            next_line = elapsed + Duration::from_millis(if terminal { 100 } else { 10_000 });
+        }
+    }
+    if shown && terminal {
+        eprint!("\r\x1b[K");
+    }
+}
+
+/// `1 state`, `950 states`, `41.2 M states`.
+pub fn count(n: u64, noun: &str) -> String {
+    let s = if n == 1 { "" } else { "s" };
+    match n {
+        0..1_000_000 => format!("{} {noun}{s}", grouped(n)),
+        1_000_000..1_000_000_000 => format!("{:.1} M {noun}s", n as f64 / 1e6),
+        _ => format!("{:.1} G {noun}s", n as f64 / 1e9),
+    }
+}
+
+/// `102602` as `102 602`.
+pub fn grouped(n: u64) -> String {
+    let digits = n.to_string();
+    let mut text = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i) % 3 == 0 {
+            text.push(' ');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_violation_beats_doubt_and_doubt_beats_vacuity() {
+        use Answer::{Holds, Undecided, Violated};
+        assert_eq!(verdict([Holds, Undecided, Violated].into_iter(), true), Verdict::Invalid);
+        assert_eq!(verdict([Holds, Undecided].into_iter(), true), Verdict::Undecided);
+        assert_eq!(verdict([Holds].into_iter(), true), Verdict::Vacuous);
+        assert_eq!(verdict([Holds].into_iter(), false), Verdict::Valid);
+    }
+
+    #[test]
+    fn numbers_are_grouped_by_thousands() {
+        assert_eq!(grouped(7), "7");
+        assert_eq!(grouped(1234), "1 234");
+        assert_eq!(grouped(1_000_000), "1 000 000");
+        assert_eq!(count(1, "state"), "1 state");
+        assert_eq!(count(41_200_000, "state"), "41.2 M states");
+    }
+}

@@ -1,0 +1,98 @@
+//! Results on standard output, and pages on disk. Events and progress go to stderr, elsewhere.
+
+use crate::exit::{self, Failure};
+use history::History;
+use history::results::Results;
+use reports::terminal::{self, Look};
+use std::io::{IsTerminal, Write};
+use std::path::Path;
+
+/// Anomalies printed in full; the rest get a line each.
+const IN_FULL: usize = 3;
+
+/// Writes to standard output. A reader that has seen enough (`| head`) is not an error.
+pub fn out(text: &str) {
+    let mut stdout = std::io::stdout().lock();
+    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+}
+
+/// How the terminal looks: its width, and whether colours and box characters are welcome.
+pub fn look() -> Look {
+    let terminal = std::io::stdout().is_terminal();
+    let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let utf8 = ["LC_ALL", "LC_CTYPE", "LANG"]
+        .iter()
+        .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
+        .is_some_and(|value| value.to_ascii_lowercase().replace('-', "").contains("utf8"));
+    let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+    let color = if set("NO_COLOR") { false } else { set("CLICOLOR_FORCE") || (terminal && !dumb) };
+    let width = if terminal {
+        rustix::termios::tcgetwinsize(std::io::stdout()).map_or(0, |size| usize::from(size.ws_col))
+    } else {
+        0
+    };
+    let columns = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    Look { width: if width > 0 { width } else { columns.unwrap_or(100) }, color, unicode: terminal && utf8 }
+}
+
+/// `results.json` on standard output.
+pub fn json(results: &Results) {
+    // Results are plain data: nothing in them can fail to serialise.
+    let text = serde_json::to_string_pretty(results).unwrap_or_default();
+    out(&text);
+    out("\n");
+}
+
+/// What the reader or the checker had to assume.
+pub fn warnings(results: &Results) {
+    for warning in &results.warnings {
+        eprintln!("warning: {}: {warning}", results.checker.history);
+    }
+    for assumption in &results.checker.assumptions {
+        eprintln!("assumed: {assumption}");
+    }
+}
+
+/// The counterexamples: the first few in full, one line for each of the others.
+pub fn anomalies(results: &Results, narrated: bool, dir: Option<&Path>) {
+    let look = look();
+    for anomaly in results.anomalies.iter().take(IN_FULL) {
+        let text = if narrated {
+            terminal::narrated(anomaly)
+        } else {
+            terminal::anomaly(anomaly, &results.checker.history, dir.map(|dir| dir.display().to_string()).as_deref(), &look)
+        };
+        out(&text);
+        out("\n");
+    }
+    for anomaly in results.anomalies.iter().skip(IN_FULL) {
+        out(&format!("{}\n", terminal::one_line(anomaly)));
+    }
+    if results.anomalies_more > 0 {
+        out(&format!("and {} more violated keys that are not explained here\n", results.anomalies_more));
+    }
+}
+
+/// The verdict, and under it the path of the page: the last lines of every run.
+pub fn verdict(results: &Results, name_history: bool, page: Option<&Path>) {
+    let mut text = terminal::verdict(results, &look());
+    if name_history {
+        text = format!("{}: {}", results.checker.history, text.trim_start());
+    }
+    out(text.trim_end());
+    out("\n");
+    if let Some(page) = page {
+        out(&format!("  {}\n", page.display()));
+    }
+}
+
+/// Draws the page and writes it.
+///
+/// # Errors
+/// The disk's (74). A bug in drawing is caught, said, and changes no verdict (70).
+pub fn write_page(file: &Path, results: &Results, history: &History) -> Result<(), Failure> {
+    let page = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| reports::html(results, history)))
+        .map_err(|_| Failure::new(exit::BUG, format!("{}: drawing the report failed; the verdict stands", file.display())))?;
+    std::fs::write(file, page)
+        .map_err(|error| Failure::new(exit::RESULTS, format!("{}: writing the report: {error}", file.display())))
+}

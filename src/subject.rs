@@ -1,0 +1,163 @@
+//! What a person points at: a history file, standard input, or a run directory.
+
+use crate::cli::{FailedCasArg, NilReadArg, OrderArg, QuestionArgs, ReadArgs};
+use crate::config::no_such;
+use crate::exit::{self, Failure};
+use crate::judging::{Background, Question};
+use crate::store::Run;
+use checker::{FailedCas, ModelName, NilRead, Property, Spec};
+use history::{Format, History, Order, ReadError, ReadOptions, Value};
+use std::path::Path;
+
+/// A history with what else is known about it.
+pub struct Subject {
+    /// The history.
+    pub history: History,
+    /// The run directory it was found in, if it was.
+    pub run: Option<Run>,
+}
+
+impl Subject {
+    /// Reads a file, standard input (`-`) or the history of a run directory.
+    ///
+    /// # Errors
+    /// What is no history ends with exit code 65, an unknown format name with 64.
+    pub fn open(path: &Path, args: &ReadArgs) -> Result<Subject, Failure> {
+        let mut options = read_options(args)?;
+        let run = Run::at(path);
+        let file = match &run {
+            Some(run) => {
+                options.own = true;
+                // A run that has no summary was cut off: its last line may be half a line.
+                options.allow_truncated |= !run.finished();
+                run.history()
+            }
+            None => path.to_path_buf(),
+        };
+        let history = history::read_file(&file, &options).map_err(read_failure)?;
+        Ok(Subject { history, run })
+    }
+
+    /// What is known beside the events: the run's own records, or what the nemesis wrote into the history.
+    pub fn background(&self) -> Background {
+        let faults = crate::faults::from_events(&self.history);
+        match self.run.as_ref().and_then(Run::results) {
+            Some(results) => Background { run: results.run, faults: results.faults, vacuous: results.vacuous },
+            None => Background { run: self.run.as_ref().and_then(Run::info), faults, vacuous: Vec::new() },
+        }
+    }
+
+    /// The question that the flags ask of this history.
+    ///
+    /// # Errors
+    /// Unknown names, an initial value that is no JSON, or a model that is not unique (64).
+    pub fn question(&self, args: &QuestionArgs) -> Result<Question, Failure> {
+        let mut assumptions = Vec::new();
+        let model = match args.model.as_str() {
+            "auto" => match self.run.as_ref().and_then(Run::model) {
+                Some(model) => model,
+                None => {
+                    let (model, said) = checker::auto_model(&self.history).map_err(Failure::usage)?;
+                    assumptions.extend(said);
+                    model
+                }
+            },
+            name => model(name)?,
+        };
+        let initial = args
+            .initial
+            .as_deref()
+            .map(Value::from_json)
+            .transpose()
+            .map_err(|error| Failure::usage(format!("--initial: expected a JSON value: {error}")))?;
+        let spec = Spec {
+            model,
+            initial,
+            failed_cas: match args.failed_cas {
+                FailedCasArg::Auto => FailedCas::Auto,
+                FailedCasArg::Observe => FailedCas::Observe,
+                FailedCasArg::Drop => FailedCas::Drop,
+            },
+            nil_read: match args.nil_read {
+                NilReadArg::Observe => NilRead::Observe,
+                NilReadArg::Unknown => NilRead::Unknown,
+            },
+        };
+        assumptions.extend(spec.assumptions(&self.history));
+        let named = properties(&args.property)?;
+        let required = properties(&args.require)?;
+        let all = args.property.iter().any(|name| name == "all");
+        let asked = match (all, required.is_empty()) {
+            (true, true) => vec![Property::Linearizable],
+            (true, false) => required,
+            (false, _) => {
+                let mut asked = named;
+                asked.extend(required.into_iter().filter(|property| !args.property.iter().any(|p| p == property.name())));
+                asked
+            }
+        };
+        Ok(Question {
+            spec,
+            assumptions,
+            asked,
+            inform: Property::all().to_vec(),
+            always_inform: all,
+            timeout: args.limits.timeout.0,
+            memory: args.limits.memory.0,
+            threads: args.limits.threads,
+        })
+    }
+}
+
+/// The model of that name.
+///
+/// # Errors
+/// There is none (64), with the nearest name that there is.
+pub fn model(name: &str) -> Result<ModelName, Failure> {
+    let find = ModelName::all().iter().copied().find(|model| model.name() == name);
+    find.ok_or_else(|| no_such("model", name, ModelName::all().iter().map(|model| model.name())))
+}
+
+fn properties(names: &[String]) -> Result<Vec<Property>, Failure> {
+    let mut found = Vec::new();
+    for name in names.iter().filter(|name| *name != "all") {
+        let property = Property::all().iter().copied().find(|property| property.name() == name);
+        let property = property
+            .ok_or_else(|| no_such("property", name, Property::all().iter().map(|p| p.name()).chain(["all"])))?;
+        if !found.contains(&property) {
+            found.push(property);
+        }
+    }
+    Ok(found)
+}
+
+/// The format of that name; `None` for `auto`.
+fn format(name: &str) -> Result<Option<Format>, Failure> {
+    if name == "auto" {
+        return Ok(None);
+    }
+    let find = Format::all().iter().copied().find(|format| format.name() == name);
+    find.map(Some).ok_or_else(|| no_such("format", name, Format::all().iter().map(|f| f.name()).chain(["auto"])))
+}
+
+/// How a file is to be read.
+///
+/// # Errors
+/// An unknown format name (64).
+pub fn read_options(args: &ReadArgs) -> Result<ReadOptions, Failure> {
+    Ok(ReadOptions {
+        format: format(&args.input)?,
+        independent: args.independent,
+        order: args.order.map(|order| match order {
+            OrderArg::Line => Order::Line,
+            OrderArg::Time => Order::Time,
+        }),
+        allow_truncated: args.allow_truncated,
+        ..ReadOptions::default()
+    })
+}
+
+/// What cannot be read ends with 65, whatever the reason: there is no history.
+pub fn read_failure(error: ReadError) -> Failure {
+    Failure::new(exit::HISTORY, error.to_string())
+}

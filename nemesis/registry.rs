@@ -1,0 +1,167 @@
+//! Every kind of fault by its name, and how one of them is drawn.
+
+use crate::clock::{Clock, Skew};
+use crate::cluster::Cluster;
+use crate::draw::Dice;
+use crate::fault::Fault;
+use crate::kill::Kill;
+use crate::partition::{Grudge, Partition, Shape};
+use crate::pause::Pause;
+use crate::slow::Slow;
+use crate::trigger::Trigger;
+use crate::zombie::Zombie;
+use std::time::Duration;
+
+/// A kind of fault.
+#[derive(Clone, Copy, Debug)]
+pub struct Kind {
+    /// `partition`
+    pub name: &'static str,
+    /// One sentence.
+    pub about: &'static str,
+    /// How many nodes it needs.
+    pub nodes_min: usize,
+}
+
+/// Every kind, in the order of `perjury list faults`. A new one is one file, one line here and one in [`make`].
+pub fn kinds() -> &'static [Kind] {
+    &[
+        Kind {
+            name: "partition",
+            about: "cuts links between nodes: one, halves, majority, majorities-ring, bridge, one-way, primary",
+            nodes_min: 2,
+        },
+        Kind {
+            name: "pause",
+            about: "SIGSTOP to one node, the primary or several, then SIGCONT",
+            nodes_min: 1,
+        },
+        Kind {
+            name: "kill",
+            about: "SIGKILL to one node, the primary or several, at once or on its next acknowledgement, then restart",
+            nodes_min: 1,
+        },
+        Kind {
+            name: "clock",
+            about: "wall clocks jump by 30 s, strobe to and fro, or run too fast or too slow",
+            nodes_min: 1,
+        },
+        Kind { name: "slow", about: "delays and jitter on the links of one node", nodes_min: 2 },
+        Kind {
+            name: "zombie",
+            about: "the leader stands still until another node has acknowledged a write, is asked for it, and wakes up",
+            nodes_min: 2,
+        },
+    ]
+}
+
+/// How long a zombie sleeps at most: a few leases.
+const PATIENCE: Duration = Duration::from_secs(4);
+/// How long a kill waits for its cue.
+const CUE: Duration = Duration::from_secs(1);
+
+/// Draws a fault of that kind, the `nth` of the run, from its own `seed`. `writes` are the functions whose
+/// acknowledgement says that something changed.
+///
+/// Errors name what is unknown, or the node that could not be asked for its role.
+pub fn make(
+    kind: &str,
+    nth: usize,
+    seed: u64,
+    cluster: &dyn Cluster,
+    writes: &[&str],
+) -> Result<Box<dyn Fault>, String> {
+    let mut dice = Dice::new(seed);
+    let nodes = cluster.nodes().len();
+    let primary = primary(cluster);
+    match kind {
+        "partition" => Ok(Box::new(partition(nth, nodes, primary, &mut dice))),
+        "pause" => {
+            let (nodes, hit) = targets(nodes, primary, &mut dice);
+            Ok(Box::new(Pause::new(nodes, hit)))
+        }
+        "kill" => {
+            let (nodes, hit) = targets(nodes, primary, &mut dice);
+            if dice.below(2) == 0 {
+                return Ok(Box::new(Kill::new(nodes, hit)));
+            }
+            let cue = Trigger::Acknowledged {
+                node: cluster.nodes()[nodes[0]].clone(),
+                through: true,
+                writes: writes.iter().map(|w| w.to_string()).collect(),
+            };
+            Ok(Box::new(Kill::on(nodes, hit, cue, CUE)))
+        }
+        "clock" => Ok(Box::new(clock(nth, nodes, &mut dice))),
+        "slow" => {
+            let delay = Duration::from_millis(20 + dice.below(61) as u64);
+            let jitter = Duration::from_millis(dice.below(41) as u64);
+            Ok(Box::new(Slow::node(dice.below(nodes), nodes, delay, jitter)))
+        }
+        "zombie" => {
+            let node = primary.unwrap_or_else(|| dice.below(nodes));
+            Ok(Box::new(Zombie::new(node, primary.is_some(), writes, PATIENCE)))
+        }
+        other => Err(format!("there is no fault {other:?}")),
+    }
+}
+
+/// Whoever takes himself for the primary; of several, the one with the highest term. Nodes that cannot be asked are
+/// passed over: they are paused or dead just now.
+fn primary(cluster: &dyn Cluster) -> Option<usize> {
+    let roles = (0..cluster.nodes().len()).filter_map(|n| Some((n, cluster.role(n).ok()??)));
+    roles.filter(|(_, r)| r.primary).max_by_key(|(_, r)| r.term).map(|(n, _)| n)
+}
+
+fn partition(nth: usize, nodes: usize, primary: Option<usize>, dice: &mut Dice) -> Partition {
+    // The first has a side that must not answer: the primary's own, where there is one.
+    let first = if primary.is_some() { Shape::Primary } else { Shape::Majority };
+    let shape = if nth == 0 { first } else { dice.pick(&Shape::ALL) };
+    let grudge = Grudge::draw(shape, nodes, primary, dice);
+    if grudge.cut.is_empty() {
+        // Two nodes have no bridge and no ring.
+        return Partition::new(Grudge::draw(Shape::One, nodes, primary, dice), nodes);
+    }
+    let partition = Partition::new(grudge, nodes);
+    if shape == Shape::Primary && primary.is_some() { partition.at_primary() } else { partition }
+}
+
+/// Whom a pause or a kill is aimed at, the one that matters first: mostly one node, often the primary, sometimes all.
+fn targets(nodes: usize, primary: Option<usize>, dice: &mut Dice) -> (Vec<usize>, bool) {
+    let mut order: Vec<usize> = (0..nodes).collect();
+    dice.shuffle(&mut order);
+    let count = match dice.below(8) {
+        0 => nodes,
+        1 => nodes / 2 + 1,
+        2 => (nodes - 1) / 2,
+        _ => 1,
+    };
+    if let (Some(primary), true) = (primary, dice.below(3) > 0) {
+        let at = order.iter().position(|&n| n == primary).unwrap_or(0);
+        order.swap(0, at);
+    }
+    order.truncate(count.max(1));
+    let hit = primary.is_some_and(|p| order.contains(&p));
+    (order, hit)
+}
+
+/// Half a minute: longer than any run that somebody watches, so that what is written then stays on top of what comes
+/// later by an honest clock.
+const FAR_NS: i64 = 30_000_000_000;
+
+fn clock(nth: usize, nodes: usize, dice: &mut Dice) -> Clock {
+    let mut order: Vec<usize> = (0..nodes).collect();
+    dice.shuffle(&mut order);
+    order.truncate(1 + dice.below(nodes.max(2) / 2));
+    let jump = |dice: &mut Dice| if dice.below(2) == 0 { FAR_NS } else { -FAR_NS };
+    let kind = if nth == 0 { 0 } else { dice.below(5) };
+    let skews = order.into_iter().map(|node| {
+        let skew = match kind {
+            0..=2 => Skew::Bump(jump(dice)),
+            3 => Skew::Strobe(jump(dice) / 30, Duration::from_millis(100 + dice.below(400) as u64)),
+            _ => Skew::Rate(dice.pick(&[0.5, 2.0, 5.0])),
+        };
+        (node, skew)
+    });
+    Clock::new(skews.collect())
+}

@@ -1,0 +1,49 @@
+//! Moments that are made by what the cluster does, not by a clock.
+
+use history::{Call, Event, Kind, Process};
+
+/// What has to happen. A trigger hears events from the moment it was set on.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Trigger {
+    /// A write was acknowledged through a node: the one, or any other than the one.
+    Acknowledged {
+        /// The node's name.
+        node: String,
+        /// Whether it must be that node; else any other.
+        through: bool,
+        /// Functions that count as writes.
+        writes: Vec<String>,
+    },
+    /// A node became primary, or stopped to be.
+    RoleChanged,
+}
+
+impl Trigger {
+    /// What happened, in words, if this event is what was waited for.
+    pub fn fires(&self, event: &Event) -> Option<String> {
+        match self {
+            Trigger::Acknowledged { node, through, writes } => {
+                let by = event.node.as_ref()?;
+                let client = matches!(event.process, Process::Client(_));
+                let write =
+                    event.kind == Kind::Ok && event.applied != Some(false) && writes.contains(&event.f);
+                let there = (by == node) == *through;
+                (client && write && there).then(|| match &event.key {
+                    Some(key) => {
+                        format!("{} of {key} = {} was acknowledged through {by}", event.f, event.value)
+                    }
+                    None => format!("{} {} was acknowledged through {by}", event.f, event.value),
+                })
+            }
+            Trigger::RoleChanged => {
+                let nemesis = matches!(event.process, Process::Other(_));
+                (nemesis && event.f == "role").then(|| format!("the role changed: {}", event.value))
+            }
+        }
+    }
+}
+
+/// The call that an event completes or makes.
+pub(crate) fn call_of(event: &Event) -> Call {
+    Call { f: event.f.clone(), key: event.key.clone(), value: event.value.clone() }
+}

@@ -9,13 +9,31 @@
 //!                    Verdict::Valid(order) ──replay──▶ accepted?
 //!                    Verdict::Invalid(core) ──refute──▶ accepted? ──explain──▶ results::Anomaly
 //! ```
+
+pub mod counter;
+mod decode;
 pub mod explain;
+pub mod keyed;
 pub mod kinds;
+pub mod kv;
+pub mod lock;
 pub mod model;
+pub mod multi_register;
+pub mod mutex;
+pub mod objects;
+pub mod oracle;
 pub mod problem;
+pub mod queue;
+pub mod register;
 pub mod sequential;
+pub mod set;
+mod sources;
+pub mod spec;
 pub mod verdict;
 
-pub use model::Model;
+pub use keyed::{Keyed, KeyedOp};
+pub use model::{IllFormed, Model};
+pub use objects::{Built, build};
 pub use problem::{ObjOp, Problem};
-pub use verdict::{Budget, Counterexample, Reason, Verdict, Witness};
+pub use spec::{FailedCas, ModelName, NilRead, Spec, auto_model};
+pub use verdict::{Budget, Counterexample, Property, Reason, Verdict, Witness};

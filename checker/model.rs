@@ -1,5 +1,7 @@
 //! What an object is: its states, and where each operation may lead.
 
+use crate::problem::{ObjOp, Problem};
+use crate::verdict::Property;
 use history::{Interner, Op};
 use std::fmt;
 use std::hash::Hash;
@@ -54,6 +56,22 @@ pub trait Model: Clone + Send + Sync {
         false
     }
 
+    /// The weaker problem of the operations that `keep` names, such that **if all of `ops` have a legal order, so has
+    /// it**: what makes a small core a proof about the whole history (`docs/architecture.md`, invariant 7).
+    ///
+    /// `keep` has one entry per operation and is corrected: an operation that the rest cannot do without is set, one
+    /// that says nothing without its missing explanation is cleared. Calling it again changes nothing more.
+    /// Results of kept operations may be weakened (a cas whose source is left out becomes a write).
+    ///
+    /// The rule that holds for every model: what is pure can be left out, nothing else.
+    fn project(&self, ops: &[ObjOp<Self::Op>], keep: &mut [bool], property: Property) -> Problem<Self> {
+        let _ = property;
+        for (kept, op) in keep.iter_mut().zip(ops) {
+            *kept |= !self.is_pure(op.op);
+        }
+        Problem { model: self.clone(), ops: kept(ops, keep) }
+    }
+
     /// The operation as a person reads it: `write 41`, `read → 41`, `cas 1 → 2`.
     fn describe_op(&self, values: &Interner, op: Self::Op) -> String;
 
@@ -63,4 +81,9 @@ pub trait Model: Clone + Send + Sync {
     /// Why `op` is illegal in `state`: `it read 42, but x holds 41`. `object` is how to call the object.
     fn describe_conflict(&self, values: &Interner, state: &Self::State, op: Self::Op, object: &str)
     -> String;
+}
+
+/// The operations that `keep` names.
+pub fn kept<O: Copy>(ops: &[ObjOp<O>], keep: &[bool]) -> Vec<ObjOp<O>> {
+    ops.iter().zip(keep).filter(|(_, kept)| **kept).map(|(op, _)| *op).collect()
 }

@@ -22,6 +22,11 @@ impl<O> ObjOp<O> {
     pub fn indeterminate(&self) -> bool {
         self.ret == history::NEVER
     }
+
+    /// The same place in the history, with another operation.
+    pub fn with<P>(&self, op: P) -> ObjOp<P> {
+        ObjOp { invoke: self.invoke, ret: self.ret, process: self.process, source: self.source, op }
+    }
 }
 
 /// A model and the operations to order, by invocation.

@@ -2,6 +2,42 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64};
 
+/// What is asked of a history.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Property {
+    /// One legal order that keeps real time (Herlihy and Wing 1990). Judged per object, which is exact.
+    Linearizable,
+    /// One legal order that keeps the order of each process (Lamport 1979). Judged over all objects together.
+    Sequential,
+}
+
+impl Property {
+    /// All of them.
+    pub fn all() -> [Property; 2] {
+        [Property::Linearizable, Property::Sequential]
+    }
+
+    /// The name on the command line and in results.
+    pub fn name(self) -> &'static str {
+        match self {
+            Property::Linearizable => "linearizable",
+            Property::Sequential => "sequential",
+        }
+    }
+
+    /// What it demands, in one sentence.
+    pub fn about(self) -> &'static str {
+        match self {
+            Property::Linearizable => {
+                "Each operation takes effect at one instant between its invocation and its return."
+            }
+            Property::Sequential => {
+                "All operations have one legal order in which each process keeps its own order."
+            }
+        }
+    }
+}
+
 /// The answer of a search, with its evidence.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {

@@ -1,0 +1,168 @@
+//! A lock that one process at a time holds, and only its holder gives back.
+//!
+//! A process is one session, so a lock that its session lost is not given back by the next process of the same worker:
+//! it stays held until an unanswered release took effect. A refused acquire says that some process holds the lock, a
+//! refused release that the asking process does not.
+
+use crate::decode::{function, unknown};
+use crate::model::{IllFormed, Model};
+use crate::problem::{ObjOp, Problem};
+use crate::spec::{Setup, Specified};
+use crate::verdict::Property;
+use history::{Applied, Interner, Op, Outcome, Value};
+use rustc_hash::FxHashMap;
+use std::sync::Arc;
+
+/// A lock, with the names of the processes for messages.
+#[derive(Clone, Debug)]
+pub struct Mutex {
+    names: Arc<[i64]>,
+}
+
+/// What a process did with the lock. The numbers are dense process numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum MutexOp {
+    /// It got the lock.
+    Acquire(u32),
+    /// It gave the lock back.
+    Release(u32),
+    /// It was told that the lock is held.
+    AcquireRefused(u32),
+    /// It was told that it does not hold the lock.
+    ReleaseRefused(u32),
+}
+
+impl Mutex {
+    /// A free lock; `names` are the file's numbers of the processes.
+    pub fn new(names: Arc<[i64]>) -> Mutex {
+        Mutex { names }
+    }
+
+    fn name(&self, process: u32) -> String {
+        match self.names.get(process as usize) {
+            Some(name) => format!("P{name}"),
+            None => format!("P{process}"),
+        }
+    }
+}
+
+impl Specified for Mutex {
+    fn setup(setup: &mut Setup<'_>) -> Result<Mutex, String> {
+        match &setup.spec.initial {
+            None | Some(Value::Null) => Ok(Mutex::new(setup.processes.clone())),
+            Some(other) => Err(format!("--initial: a mutex starts free (null), found {other}")),
+        }
+    }
+}
+
+impl Model for Mutex {
+    type State = Option<u32>;
+    type Op = MutexOp;
+
+    fn decode(&mut self, values: &mut Interner, op: &Op) -> Result<Option<MutexOp>, IllFormed> {
+        let (done, refused): (fn(u32) -> MutexOp, fn(u32) -> MutexOp) = match function(values, op)? {
+            "acquire" => (MutexOp::Acquire, MutexOp::AcquireRefused),
+            "release" => (MutexOp::Release, MutexOp::ReleaseRefused),
+            f => return Err(unknown("acquire or release", f)),
+        };
+        Ok(match (op.outcome, op.applied) {
+            (Outcome::Fail, _) => None,
+            (Outcome::Ok, Applied::No) => Some(refused(op.process)),
+            (Outcome::Ok, Applied::Unsaid | Applied::Yes) | (Outcome::Info, _) => Some(done(op.process)),
+        })
+    }
+
+    fn init(&self) -> Option<u32> {
+        None
+    }
+
+    fn step(&self, state: &Option<u32>, op: MutexOp, out: &mut impl FnMut(Option<u32>)) {
+        match op {
+            MutexOp::Acquire(p) if state.is_none() => out(Some(p)),
+            MutexOp::Release(p) if *state == Some(p) => out(None),
+            MutexOp::AcquireRefused(_) if state.is_some() => out(*state),
+            MutexOp::ReleaseRefused(p) if *state != Some(p) => out(*state),
+            MutexOp::Acquire(_)
+            | MutexOp::Release(_)
+            | MutexOp::AcquireRefused(_)
+            | MutexOp::ReleaseRefused(_) => {}
+        }
+    }
+
+    fn is_pure(&self, op: MutexOp) -> bool {
+        match op {
+            MutexOp::AcquireRefused(_) | MutexOp::ReleaseRefused(_) => true,
+            MutexOp::Acquire(_) | MutexOp::Release(_) => false,
+        }
+    }
+
+    /// An acquire and the release that follows it in the same process can be left out together, and so can the last
+    /// acquire of a process, and everything that a process did: the others then find the lock free where they found
+    /// it free before. A refused acquire no longer says anything once somebody is left out.
+    fn project(&self, ops: &[ObjOp<MutexOp>], keep: &mut [bool], _: Property) -> Problem<Mutex> {
+        let mut of_process: FxHashMap<u32, Vec<usize>> = FxHashMap::default();
+        for (i, op) in ops.iter().enumerate().filter(|(_, op)| !self.is_pure(op.op)) {
+            of_process.entry(op.process).or_default().push(i);
+        }
+        // Processes do not meet here: their order is of no consequence.
+        for mine in of_process.values() {
+            if !mine.iter().any(|&i| keep[i]) {
+                continue;
+            }
+            let mut rest = &mine[..];
+            while let [first, after @ ..] = rest {
+                let acquires = matches!(ops[*first].op, MutexOp::Acquire(_));
+                match after {
+                    [second, after @ ..] if acquires && matches!(ops[*second].op, MutexOp::Release(_)) => {
+                        let either = keep[*first] || keep[*second];
+                        (keep[*first], keep[*second]) = (either, either);
+                        rest = after;
+                    }
+                    _ => {
+                        keep[*first] |= !(acquires && after.is_empty());
+                        rest = after;
+                    }
+                }
+            }
+        }
+        let someone_left_out = ops.iter().zip(keep.iter()).any(|(op, kept)| !kept && !self.is_pure(op.op));
+        for (op, kept) in ops.iter().zip(keep.iter_mut()) {
+            match op.op {
+                MutexOp::AcquireRefused(_) => *kept &= !someone_left_out,
+                MutexOp::ReleaseRefused(_) | MutexOp::Acquire(_) | MutexOp::Release(_) => {}
+            }
+        }
+        Problem { model: self.clone(), ops: crate::model::kept(ops, keep) }
+    }
+
+    fn describe_op(&self, _: &Interner, op: MutexOp) -> String {
+        match op {
+            MutexOp::Acquire(_) => "acquire",
+            MutexOp::Release(_) => "release",
+            MutexOp::AcquireRefused(_) => "acquire refused",
+            MutexOp::ReleaseRefused(_) => "release refused",
+        }
+        .to_string()
+    }
+
+    fn describe_state(&self, _: &Interner, state: &Option<u32>) -> String {
+        match state {
+            Some(p) => format!("held by {}", self.name(*p)),
+            None => "free".to_string(),
+        }
+    }
+
+    fn describe_conflict(&self, values: &Interner, state: &Option<u32>, op: MutexOp, object: &str) -> String {
+        let state = self.describe_state(values, state);
+        match op {
+            MutexOp::Acquire(_) => format!("it got the lock, but {object} is {state}"),
+            MutexOp::Release(_) => format!("it gave the lock back, but {object} is {state}"),
+            MutexOp::AcquireRefused(_) => {
+                format!("it was told that the lock is held, but {object} is {state}")
+            }
+            MutexOp::ReleaseRefused(_) => {
+                format!("it was told that it does not hold the lock, but {object} is {state}")
+            }
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! A first-in-first-out queue. Dequeuing from an empty queue is answered with null.
+
+use crate::decode::{function, must_apply, refuse, unknown};
+use crate::model::{IllFormed, Model};
+use crate::problem::{ObjOp, Problem};
+use crate::register::initial_list;
+use crate::spec::{Setup, Specified};
+use crate::verdict::Property;
+use history::{Interner, Op, Outcome, Value, ValueId};
+use rustc_hash::FxHashMap;
+use std::sync::Arc;
+
+/// A queue.
+#[derive(Clone, Debug)]
+pub struct Queue {
+    initial: Arc<[ValueId]>,
+}
+
+/// What a client did with a queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum QueueOp {
+    /// It put this behind all others.
+    Enqueue(ValueId),
+    /// It took this from the front.
+    Dequeue(ValueId),
+    /// It was told that there is nothing.
+    Empty,
+    /// It may have taken what was in front, if anything; nobody heard what.
+    DequeueUnheard,
+}
+
+impl Queue {
+    /// A queue that holds `initial`, front first.
+    pub fn new(initial: &[ValueId]) -> Queue {
+        Queue { initial: initial.into() }
+    }
+}
+
+impl Specified for Queue {
+    fn setup(setup: &mut Setup<'_>) -> Result<Queue, String> {
+        Ok(Queue::new(&initial_list(setup, "a list, front first")?))
+    }
+}
+
+impl Model for Queue {
+    type State = Arc<[ValueId]>;
+    type Op = QueueOp;
+
+    fn decode(&mut self, values: &mut Interner, op: &Op) -> Result<Option<QueueOp>, IllFormed> {
+        match function(values, op)? {
+            "enqueue" => {
+                must_apply(op, "enqueue")?;
+                if op.input == ValueId::NULL {
+                    // A dequeue could not tell it from an empty queue.
+                    return Err(refuse("a value other than null to enqueue", &Value::Null, false));
+                }
+                Ok((op.outcome != Outcome::Fail).then_some(QueueOp::Enqueue(op.input)))
+            }
+            "dequeue" => {
+                must_apply(op, "dequeue")?;
+                Ok(match op.outcome {
+                    Outcome::Fail => None,
+                    Outcome::Info => Some(QueueOp::DequeueUnheard),
+                    Outcome::Ok if op.output == ValueId::NULL => Some(QueueOp::Empty),
+                    Outcome::Ok => Some(QueueOp::Dequeue(op.output)),
+                })
+            }
+            f => Err(unknown("enqueue or dequeue", f)),
+        }
+    }
+
+    fn init(&self) -> Arc<[ValueId]> {
+        self.initial.clone()
+    }
+
+    fn step(&self, state: &Arc<[ValueId]>, op: QueueOp, out: &mut impl FnMut(Arc<[ValueId]>)) {
+        match (op, &**state) {
+            (QueueOp::Enqueue(v), held) => out(held.iter().copied().chain([v]).collect()),
+            (QueueOp::Dequeue(v), [front, rest @ ..]) if *front == v => out(rest.into()),
+            (QueueOp::Empty | QueueOp::DequeueUnheard, []) => out(state.clone()),
+            (QueueOp::DequeueUnheard, [_, rest @ ..]) => out(rest.into()),
+            (QueueOp::Dequeue(_), _) | (QueueOp::Empty, [_, ..]) => {}
+        }
+    }
+
+    fn is_pure(&self, op: QueueOp) -> bool {
+        match op {
+            QueueOp::Empty => true,
+            QueueOp::Enqueue(_) | QueueOp::Dequeue(_) | QueueOp::DequeueUnheard => false,
+        }
+    }
+
+    /// Elements can be left out whole: every operation that names one, unless an unheard dequeue may have taken it.
+    /// The order of the others in the queue stays, and it is empty more often.
+    fn project(&self, ops: &[ObjOp<QueueOp>], keep: &mut [bool], _: Property) -> Problem<Queue> {
+        let unheard = ops.iter().any(|op| op.op == QueueOp::DequeueUnheard);
+        let mut wanted: FxHashMap<ValueId, bool> = FxHashMap::default();
+        for (op, kept) in ops.iter().zip(keep.iter()) {
+            if let QueueOp::Enqueue(v) | QueueOp::Dequeue(v) = op.op {
+                *wanted.entry(v).or_default() |= *kept || unheard;
+            }
+        }
+        for (op, kept) in ops.iter().zip(keep.iter_mut()) {
+            match op.op {
+                QueueOp::Enqueue(v) | QueueOp::Dequeue(v) => *kept = wanted[&v],
+                QueueOp::DequeueUnheard => *kept = true,
+                QueueOp::Empty => {}
+            }
+        }
+        let stays = |v: &&ValueId| wanted.get(v) != Some(&false);
+        let model = Queue { initial: self.initial.iter().filter(stays).copied().collect() };
+        Problem { model, ops: crate::model::kept(ops, keep) }
+    }
+
+    fn describe_op(&self, values: &Interner, op: QueueOp) -> String {
+        match op {
+            QueueOp::Enqueue(v) => format!("enqueue {}", values.get(v)),
+            QueueOp::Dequeue(v) => format!("dequeue → {}", values.get(v)),
+            QueueOp::Empty => "dequeue → empty".to_string(),
+            QueueOp::DequeueUnheard => "dequeue".to_string(),
+        }
+    }
+
+    fn describe_state(&self, values: &Interner, state: &Arc<[ValueId]>) -> String {
+        let held: Vec<String> = state.iter().map(|&v| values.get(v).to_string()).collect();
+        format!("[{}]", held.join(" "))
+    }
+
+    fn describe_conflict(
+        &self,
+        values: &Interner,
+        state: &Arc<[ValueId]>,
+        op: QueueOp,
+        object: &str,
+    ) -> String {
+        let front = match state.first() {
+            Some(&v) => format!("{} is in front of {object}", values.get(v)),
+            None => format!("{object} is empty"),
+        };
+        match op {
+            QueueOp::Dequeue(v) => format!("it took {}, but {front}", values.get(v)),
+            QueueOp::Empty => format!("it found nothing, but {front}"),
+            QueueOp::Enqueue(_) | QueueOp::DequeueUnheard => format!("nothing speaks against it: {front}"),
+        }
+    }
+}

@@ -1,7 +1,8 @@
 //! A whole history, and the error of what is not one.
 
 use crate::op::Op;
-use crate::value::{Interner, Value};
+use crate::interner::Interner;
+use crate::value::Value;
 use std::fmt;
 
 /// Everything that the clients saw, paired and ready to be judged.
@@ -69,7 +70,7 @@ pub enum Phase {
 pub struct Malformed {
     /// The file's path, or `-`.
     pub file: String,
-    /// Line, from 1.
+    /// Line, from 1; 0 if it is about the whole file.
     pub line: u64,
     /// Column in bytes, from 1.
     pub column: u64,
@@ -81,6 +82,9 @@ pub struct Malformed {
 
 impl fmt::Display for Malformed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.line == 0 {
+            return write!(f, "{}: expected {}, found {}", self.file, self.expected, self.found);
+        }
         write!(
             f,
             "{}:{}:{}: expected {}, found {}",

@@ -11,15 +11,37 @@
 //!                                       results::Results ──▶ results.json, report.html
 //! ```
 
+mod by_time;
 mod call;
+mod compressed;
+mod edn;
+mod edn_event;
+mod edn_write;
 mod event;
+mod format;
 mod history;
+mod input;
+mod interner;
+mod json;
+mod json_event;
+mod json_write;
 mod op;
+mod pairing;
+mod raw;
+mod read;
 pub mod results;
+mod scan;
+mod text;
 mod value;
 
 pub use call::{Call, Completion};
+pub use edn_write::write_edn_line;
 pub use event::{Event, Kind, Process};
+pub use format::Format;
 pub use history::{FaultEvent, History, Malformed, Phase, Source};
+pub use interner::{Interner, ValueId};
+pub use json_write::write_json_line;
 pub use op::{Applied, NEVER, NO_TIME, Op, Outcome};
-pub use value::{Interner, Value, ValueId};
+pub use pairing::pair;
+pub use read::{Order, ReadError, ReadOptions, read, read_events, read_events_file, read_file};
+pub use value::Value;

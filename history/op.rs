@@ -1,6 +1,6 @@
 //! One operation: an invocation with what became of it.
 
-use crate::value::ValueId;
+use crate::interner::ValueId;
 
 /// A rank that no event has: the return of an operation that was never answered.
 pub const NEVER: u32 = u32::MAX;

@@ -1,6 +1,5 @@
-//! The dynamic values that histories carry, each kept once.
+//! The dynamic values that histories carry.
 
-use rustc_hash::FxHashMap;
 use std::fmt;
 
 /// A value as a client sent or saw it. Ordered and hashable, so that it can be a key.
@@ -63,6 +62,18 @@ impl Value {
         }
     }
 
+    /// A map, sorted by key.
+    ///
+    /// # Errors
+    /// A key that occurs twice.
+    pub fn map(mut entries: Vec<(Value, Value)>) -> Result<Value, Value> {
+        entries.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        match entries.windows(2).find(|two| two[0].0 == two[1].0) {
+            Some(twice) => Err(twice[0].0.clone()),
+            None => Ok(Value::Map(entries.into())),
+        }
+    }
+
     /// A list of values.
     pub fn list(items: impl IntoIterator<Item = Value>) -> Value {
         Value::List(items.into_iter().collect())
@@ -78,6 +89,12 @@ impl From<i64> for Value {
 impl From<&str> for Value {
     fn from(s: &str) -> Value {
         Value::text(s)
+    }
+}
+
+impl From<String> for Value {
+    fn from(s: String) -> Value {
+        Value::Text(s.into())
     }
 }
 
@@ -123,65 +140,5 @@ impl fmt::Display for Value {
                 f.write_str("}")
             }
         }
-    }
-}
-
-/// A value's number in an [`Interner`]. Equal values have equal numbers, so comparing is one instruction.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ValueId(pub u32);
-
-impl ValueId {
-    /// `null`, which is number 0 in every interner.
-    pub const NULL: ValueId = ValueId(0);
-}
-
-/// Keeps each distinct value once and numbers them in order of first appearance.
-#[derive(Clone, Debug)]
-pub struct Interner {
-    values: Vec<Value>,
-    ids: FxHashMap<Value, ValueId>,
-}
-
-impl Default for Interner {
-    fn default() -> Interner {
-        let mut interner = Interner { values: Vec::new(), ids: FxHashMap::default() };
-        interner.intern(&Value::Null);
-        interner
-    }
-}
-
-impl Interner {
-    /// The number of `value`, which is stored if it is new. Amortised O(size of the value).
-    pub fn intern(&mut self, value: &Value) -> ValueId {
-        if let Some(&id) = self.ids.get(value) {
-            return id;
-        }
-        let id = ValueId(u32::try_from(self.values.len()).expect("fewer than 2^32 distinct values"));
-        self.values.push(value.clone());
-        self.ids.insert(value.clone(), id);
-        id
-    }
-
-    /// The number of `value` if it has one. Never stores.
-    pub fn find(&self, value: &Value) -> Option<ValueId> {
-        self.ids.get(value).copied()
-    }
-
-    /// The value behind a number.
-    ///
-    /// # Panics
-    /// If `id` came from another interner and is out of range here.
-    pub fn get(&self, id: ValueId) -> &Value {
-        &self.values[id.0 as usize]
-    }
-
-    /// How many distinct values there are, `null` included.
-    pub fn len(&self) -> usize {
-        self.values.len()
-    }
-
-    /// Never true: `null` is always there.
-    pub fn is_empty(&self) -> bool {
-        self.values.is_empty()
     }
 }

@@ -1,0 +1,108 @@
+//! Reads events from EDN: maps one after the other, in a vector or in a list, plain or tagged, on any number of lines.
+
+use crate::edn::Edn;
+use crate::input::Input;
+use crate::interner::Interner;
+use crate::raw::{Draft, Field, Raw};
+use crate::read::{Out, Stop};
+use crate::scan::Fail;
+
+/// Reads a history in EDN.
+pub(crate) fn read(input: &mut Input, out: &mut Out<'_>) -> Result<(), Stop> {
+    // The bracket that closes the vector or list that we are in.
+    let mut close: Option<u8> = None;
+    loop {
+        let mut edn = Edn::new(input.window());
+        let step = step(&mut edn, close, &mut out.values);
+        let end = edn.at;
+        match step {
+            // The window ended within a form, or within what precedes it.
+            Ok(Step::End) | Err(Fail { ran_out: true, .. }) if !input.done => input.more()?,
+            Err(fail) => return Err(fail.into()),
+            Ok(Step::End) => return Ok(()),
+            Ok(Step::Event(mut raw, start)) => {
+                (raw.line, raw.column) = input.position(start);
+                out.event(raw)?;
+                input.advance(end);
+            }
+            Ok(Step::Open(bracket)) => {
+                close = Some(bracket);
+                input.advance(end);
+            }
+            Ok(Step::Close) => {
+                close = None;
+                input.advance(end);
+            }
+        }
+    }
+}
+
+enum Step {
+    Event(Raw, usize),
+    Open(u8),
+    Close,
+    End,
+}
+
+fn step(edn: &mut Edn<'_>, close: Option<u8>, values: &mut Interner) -> Result<Step, Fail> {
+    edn.space()?;
+    let start = edn.at;
+    match (edn.peek(), close) {
+        (None, None) => Ok(Step::End),
+        (None, Some(close)) => edn.wrong(format!("an event (a map) or `{}`", close as char)),
+        (Some(byte), Some(close)) if byte == close => {
+            edn.at += 1;
+            Ok(Step::Close)
+        }
+        (Some(open @ (b'[' | b'(')), None) => {
+            edn.at += 1;
+            Ok(Step::Open(if open == b'[' { b']' } else { b')' }))
+        }
+        (Some(b'{'), _) => Ok(Step::Event(event(edn, values)?, start)),
+        (Some(b'#'), _) if !matches!(edn.bytes.get(edn.at + 1), Some(b'{' | b':' | b'#' | b'"')) => {
+            // A record: #jepsen.history.Op{…}.
+            edn.tag()?;
+            edn.space()?;
+            match edn.peek() {
+                Some(b'{') => Ok(Step::Event(event(edn, values)?, start)),
+                Some(_) | None => edn.wrong("an event (a map)"),
+            }
+        }
+        (Some(b'^'), _) => {
+            edn.at += 1;
+            edn.value()?;
+            step(edn, close, values)
+        }
+        (Some(_), Some(close)) => edn.wrong(format!("an event (a map) or `{}`", close as char)),
+        (Some(_), None) => edn.wrong("an event (a map), a vector or a list"),
+    }
+}
+
+/// Reads the event that begins here with `{`.
+fn event(edn: &mut Edn<'_>, values: &mut Interner) -> Result<Raw, Fail> {
+    let start = edn.at;
+    let mut draft = Draft::new(true);
+    edn.enter(1)?;
+    loop {
+        edn.space()?;
+        let name = match edn.peek() {
+            Some(b'}') => break,
+            Some(b')' | b']') | None => return edn.wrong("a key or `}`"),
+            Some(_) => edn.atom()?,
+        };
+        edn.space()?;
+        if edn.peek() == Some(b'}') {
+            return edn.wrong("a value for each key");
+        }
+        let at = edn.at;
+        let atom = edn.atom()?;
+        if let crate::scan::Atom::Text(name) = &name {
+            if let Some(field) = Field::named(name) {
+                draft.set(field, at, &atom, values)?;
+            }
+        }
+    }
+    edn.at += 1;
+    edn.leave();
+    draft.finish(values).map_err(|wrong| Fail::new(start, wrong.expected).found(wrong.found))
+}

@@ -1,0 +1,141 @@
+//! Reads events from JSON: one per line, or one document.
+
+use crate::input::Input;
+use crate::interner::Interner;
+use crate::json::Json;
+use crate::raw::{Draft, Field, Raw};
+use crate::read::{Out, Stop};
+use crate::scan::Fail;
+
+/// Reads JSON Lines.
+pub(crate) fn read_lines(input: &mut Input, out: &mut Out<'_>) -> Result<(), Stop> {
+    loop {
+        // Whole lines, as many as there are; the last line of the file may lack its line break.
+        let window = input.window();
+        let end = match window.iter().rposition(|byte| *byte == b'\n') {
+            Some(last) => last + 1,
+            None if input.done => window.len(),
+            None => {
+                input.more()?;
+                continue;
+            }
+        };
+        if end == 0 {
+            return Ok(());
+        }
+        let mut json = Json::new(&window[..end], false);
+        let (mut line, mut line_start) = (input.line, 0);
+        let first_column = input.column;
+        loop {
+            json.space();
+            match json.peek() {
+                None => break,
+                Some(b'\n') => {
+                    json.at += 1;
+                    line += 1;
+                    line_start = json.at;
+                    continue;
+                }
+                Some(b'{') => {}
+                Some(_) => return Err(Fail::new(json.at, "an event (a JSON object on one line)").into()),
+            }
+            let start = json.at;
+            let mut raw = event(&mut json, &mut out.values, false)?;
+            json.space();
+            if !matches!(json.peek(), Some(b'\n') | None) {
+                return Err(Fail::new(json.at, "the end of the line").into());
+            }
+            raw.line = line;
+            raw.column = (start - line_start) as u64 + if line_start == 0 { first_column } else { 1 };
+            out.event(raw)?;
+        }
+        input.advance_lines(end, line - input.line);
+    }
+}
+
+/// Reads an array of events, or events one after the other that may go over several lines.
+pub(crate) fn read_document(input: &mut Input, out: &mut Out<'_>) -> Result<(), Stop> {
+    let mut place = Place::Outside;
+    loop {
+        let mut json = Json::new(input.window(), true);
+        json.space();
+        let expected = place.expected();
+        let next = match (json.peek(), place) {
+            (None, _) if !input.done => {
+                input.more()?;
+                continue;
+            }
+            (None, Place::Outside) => return Ok(()),
+            (None, _) => return Err(Fail::ran_out(json.at, expected).into()),
+            (Some(b'['), Place::Outside) => Place::Opened,
+            (Some(b']'), Place::Opened | Place::AfterEvent) => Place::Outside,
+            (Some(b','), Place::AfterEvent) => Place::AfterComma,
+            (Some(b'{'), Place::Outside | Place::Opened | Place::AfterComma) => {
+                let start = json.at;
+                let mut raw = match event(&mut json, &mut out.values, true) {
+                    Err(fail) if fail.ran_out && !input.done => {
+                        input.more()?;
+                        continue;
+                    }
+                    read => read?,
+                };
+                (raw.line, raw.column) = input.position(start);
+                out.event(raw)?;
+                let end = json.at;
+                input.advance(end);
+                place = if place == Place::Outside { Place::Outside } else { Place::AfterEvent };
+                continue;
+            }
+            (Some(_), _) => return Err(Fail::new(json.at, expected).into()),
+        };
+        let end = json.at + 1;
+        input.advance(end);
+        place = next;
+    }
+}
+
+/// Where in a document.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Outside,
+    Opened,
+    AfterEvent,
+    AfterComma,
+}
+
+impl Place {
+    fn expected(self) -> &'static str {
+        match self {
+            Place::Outside => "an event (a JSON object) or an array of events",
+            Place::Opened => "an event (a JSON object) or `]`",
+            Place::AfterEvent => "`,` or `]`",
+            Place::AfterComma => "an event (a JSON object)",
+        }
+    }
+}
+
+/// Reads the event that begins here with `{`.
+pub(crate) fn event(json: &mut Json<'_>, values: &mut Interner, foreign: bool) -> Result<Raw, Fail> {
+    let start = json.at;
+    let mut draft = Draft::new(foreign);
+    json.enter()?;
+    if !json.takes(b'}') {
+        loop {
+            let name = json.name()?;
+            json.space();
+            let at = json.at;
+            let atom = json.atom()?;
+            if let Some(field) = Field::named(&name) {
+                draft.set(field, at, &atom, values)?;
+            }
+            if json.takes(b'}') {
+                break;
+            }
+            if !json.takes(b',') {
+                return json.wrong("`,` or `}`");
+            }
+        }
+    }
+    json.leave();
+    draft.finish(values).map_err(|wrong| Fail::new(start, wrong.expected).found(wrong.found))
+}

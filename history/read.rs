@@ -1,0 +1,304 @@
+//! Reads a history from a file or from anything that can be read.
+
+use crate::by_time::ByTime;
+use crate::compressed::Packing;
+use crate::event::Event;
+use crate::format::{Format, detect};
+use crate::history::{History, Malformed, Source};
+use crate::input::Input;
+use crate::interner::Interner;
+use crate::pairing::Pairing;
+use crate::raw::{Raw, Wrong};
+use crate::scan::{Fail, describe};
+use crate::{edn_event, json_event, text};
+use std::fmt;
+use std::io::{self, Read};
+use std::ops::ControlFlow;
+use std::path::Path;
+
+/// How to read. The default fits a file that somebody hands us: look at the content, believe the order of its lines.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ReadOptions {
+    /// The format; `None` looks at the content.
+    pub format: Option<Format>,
+    /// Whether each value is `[key value]`, as Jepsen's `independent` writes them.
+    pub independent: bool,
+    /// What orders events; `None` is what the format says, which is [`Order::Line`] for all there are so far.
+    pub order: Option<Order>,
+    /// Whether an unfinished last event is dropped with a warning rather than refused.
+    pub allow_truncated: bool,
+    /// Whether our own runner wrote it: then a process that goes on after `info` is an error.
+    pub own: bool,
+}
+
+/// What orders the events of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Order {
+    /// Their lines.
+    Line,
+    /// Their times; at ties calls before returns, but never against the order of one process.
+    Time,
+}
+
+/// Why there is no history.
+#[derive(Debug)]
+pub enum ReadError {
+    /// It can be read, and is not a history.
+    Malformed(Malformed),
+    /// It cannot be read.
+    Io {
+        /// The file's path, or `-`.
+        file: String,
+        /// What the system says.
+        error: io::Error,
+    },
+}
+
+impl fmt::Display for ReadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ReadError::Malformed(malformed) => malformed.fmt(f),
+            ReadError::Io { file, error } => write!(f, "{file}: cannot be read: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for ReadError {}
+
+/// Reads the history at `path`; `-` is standard input.
+///
+/// # Errors
+/// As [`read`]; a directory is [`Malformed`], too.
+pub fn read_file(path: impl AsRef<Path>, options: &ReadOptions) -> Result<History, ReadError> {
+    let (name, input) = open(path.as_ref())?;
+    read(&name, input, options)
+}
+
+/// Reads a history. `name` is what errors call it.
+///
+/// Plain or packed by gzip or Zstandard, in any [`Format`]. Linear in time; needs memory for the result, and for a
+/// window of a few MB or twice the longest single line or form.
+///
+/// # Errors
+/// The first place where it is not a history, or the error of the reader.
+pub fn read(name: &str, input: Box<dyn Read + Send>, options: &ReadOptions) -> Result<History, ReadError> {
+    let mut pairing = Pairing::new(options.own);
+    let (values, mut warnings, format) = match options.order {
+        None | Some(Order::Line) => {
+            stream(name, input, options, &mut |raw, values| pairing.event(raw, values).map(ControlFlow::Continue))?
+        }
+        Some(Order::Time) => {
+            let mut sorted = ByTime::default();
+            let read = stream(name, input, options, &mut |raw, _| sorted.push(raw).map(ControlFlow::Continue))?;
+            for raw in sorted.finish() {
+                pairing.event(&raw, &read.0).map_err(|wrong| malformed(name, raw.line, raw.column, wrong))?;
+            }
+            read
+        }
+    };
+    let mut history = pairing.finish(values, Source { name: name.to_string(), format: format.name() });
+    warnings.append(&mut history.warnings);
+    history.warnings = warnings;
+    Ok(history)
+}
+
+/// Reads the events without pairing them, in the order of the file, for as long as `visit` says so.
+///
+/// What the format alone implies is said in the event: the failed `cas` of a [`Format::JepsenLog`] compared false,
+/// so it comes as an `ok` without effect. Gives back the format and what the reader had to assume.
+///
+/// # Errors
+/// The first place that is not an event, or the error of the reader.
+pub fn read_events(
+    name: &str,
+    input: Box<dyn Read + Send>,
+    options: &ReadOptions,
+    visit: &mut dyn FnMut(Event) -> ControlFlow<()>,
+) -> Result<(Format, Vec<String>), ReadError> {
+    let mut sink = |raw: &Raw, values: &Interner| Ok(visit(raw.to_event(values)));
+    let (_, warnings, format) = stream(name, input, options, &mut sink)?;
+    Ok((format, warnings))
+}
+
+/// As [`read_events`], of the file at `path`; `-` is standard input.
+///
+/// # Errors
+/// As [`read_events`]; a directory is [`Malformed`], too.
+pub fn read_events_file(
+    path: impl AsRef<Path>,
+    options: &ReadOptions,
+    visit: &mut dyn FnMut(Event) -> ControlFlow<()>,
+) -> Result<(Format, Vec<String>), ReadError> {
+    let (name, input) = open(path.as_ref())?;
+    read_events(&name, input, options, visit)
+}
+
+fn open(path: &Path) -> Result<(String, Box<dyn Read + Send>), ReadError> {
+    let name = path.display().to_string();
+    if name == "-" {
+        return Ok((name, Box::new(io::stdin())));
+    }
+    let opened = std::fs::metadata(path).and_then(|meta| match meta.is_dir() {
+        true => Ok(None),
+        false => std::fs::File::open(path).map(Some),
+    });
+    match opened {
+        Ok(Some(file)) => Ok((name, Box::new(file))),
+        Ok(None) => Err(whole(&name, "a history file", "a directory")),
+        Err(error) => Err(ReadError::Io { file: name, error }),
+    }
+}
+
+/// What takes the events of a stream.
+pub(crate) type Sink<'a> = &'a mut dyn FnMut(&Raw, &Interner) -> Result<ControlFlow<()>, Wrong>;
+
+/// Why a stream ended before the file did.
+pub(crate) enum Stop {
+    /// Something is wrong at an offset of the window.
+    Fail(Fail),
+    /// Something is wrong with the event at a line and column.
+    Wrong(u64, u64, Wrong),
+    /// The reader failed.
+    Io(io::Error),
+    /// The visitor has seen enough.
+    Enough,
+}
+
+impl From<Fail> for Stop {
+    fn from(fail: Fail) -> Stop {
+        Stop::Fail(fail)
+    }
+}
+
+impl From<io::Error> for Stop {
+    fn from(error: io::Error) -> Stop {
+        Stop::Io(error)
+    }
+}
+
+/// Where the events of a stream go: what every format's reader hands them to.
+pub(crate) struct Out<'a> {
+    pub values: Interner,
+    pub warnings: Vec<String>,
+    pub options: &'a ReadOptions,
+    /// How many events were handed on.
+    pub events: u64,
+    sink: Sink<'a>,
+}
+
+impl Out<'_> {
+    /// Hands on an event. Its line and column must be set.
+    pub(crate) fn event(&mut self, mut raw: Raw) -> Result<(), Stop> {
+        self.events += 1;
+        let (line, column) = (raw.line, raw.column);
+        let stop = |wrong| Stop::Wrong(line, column, wrong);
+        if self.options.independent {
+            raw.unwrap_independent(&mut self.values).map_err(stop)?;
+        }
+        match (self.sink)(&raw, &self.values).map_err(stop)? {
+            ControlFlow::Continue(()) => Ok(()),
+            ControlFlow::Break(()) => Err(Stop::Enough),
+        }
+    }
+}
+
+fn stream(
+    name: &str,
+    reader: Box<dyn Read + Send>,
+    options: &ReadOptions,
+    sink: Sink<'_>,
+) -> Result<(Interner, Vec<String>, Format), ReadError> {
+    let mut input = Input::new(reader);
+    let mut out = Out { values: Interner::default(), warnings: Vec::new(), options, events: 0, sink };
+    let mut format = Format::Jsonl;
+    let mut packing = None;
+    let stop = prepare(&mut input, &mut packing).and_then(|()| {
+        format = match options.format {
+            Some(format) => format,
+            None => detect(input.window()).map_err(|found| not_a_history(&input, found))?,
+        };
+        match format {
+            Format::Jsonl => json_event::read_lines(&mut input, &mut out),
+            Format::Json => json_event::read_document(&mut input, &mut out),
+            Format::JepsenEdn => edn_event::read(&mut input, &mut out),
+            Format::JepsenText | Format::JepsenLog => text::read(&mut input, &mut out, format),
+        }
+    });
+    match stop {
+        Ok(()) => {}
+        Err(Stop::Enough) => return Ok((out.values, out.warnings, format)),
+        Err(Stop::Wrong(line, column, wrong)) => return Err(malformed(name, line, column, wrong)),
+        Err(Stop::Fail(fail)) => {
+            let (line, column) = input.position(fail.at);
+            if !fail.ran_out {
+                let found = fail.found.unwrap_or_else(|| describe(input.window(), fail.at));
+                return Err(malformed(name, line, column, Wrong::new(fail.expected, found)));
+            }
+            if !options.allow_truncated {
+                let found = "the end of the file (cut short? --allow-truncated drops an unfinished event)";
+                return Err(malformed(name, line, column, Wrong::new(fail.expected, found)));
+            }
+            out.warnings.push(format!("the file ends within an event, on line {line}: dropped"));
+        }
+        Err(Stop::Io(error)) => {
+            let Some(packing) = packing else { return Err(ReadError::Io { file: name.to_string(), error }) };
+            let (line, column) = input.position(usize::MAX);
+            let expected = format!("{} data", packing.name());
+            return Err(match error.kind() {
+                io::ErrorKind::UnexpectedEof => {
+                    malformed(name, line, column, Wrong::new(format!("more {expected}"), "the end of the file"))
+                }
+                io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => {
+                    malformed(name, line, column, Wrong::new(expected, format!("damage ({error})")))
+                }
+                io::ErrorKind::Unsupported => {
+                    whole(name, "an unpacked file (this build unpacks none)", &expected)
+                }
+                _ => ReadError::Io { file: name.to_string(), error },
+            });
+        }
+    }
+    if out.events == 0 {
+        return Err(whole(name, "at least one event", "none"));
+    }
+    Ok((out.values, out.warnings, format))
+}
+
+/// Fills the window, unpacks, and goes past a byte order mark.
+fn prepare(input: &mut Input, packing: &mut Option<Packing>) -> Result<(), Stop> {
+    input.more()?;
+    *packing = Packing::of(input.window());
+    if let Some(packing) = packing {
+        let packed = std::mem::replace(input, Input::new(Box::new(io::empty())));
+        *input = Input::new(packing.unpack(packed.into_reader())?);
+        input.more()?;
+    }
+    if input.window().starts_with("\u{feff}".as_bytes()) {
+        input.advance_lines("\u{feff}".len(), 0);
+    }
+    Ok(())
+}
+
+fn not_a_history(input: &Input, found: String) -> Stop {
+    let blank = input.window().iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+    if found == crate::format::EMPTY && input.done {
+        return Stop::Wrong(0, 0, Wrong::new("at least one event", found));
+    }
+    let (line, column) = input.position(blank);
+    Stop::Wrong(line, column, Wrong::new("a history (JSON Lines, EDN, JSON, or a Jepsen log)", found))
+}
+
+fn malformed(name: &str, line: u64, column: u64, wrong: Wrong) -> ReadError {
+    ReadError::Malformed(Malformed {
+        file: name.to_string(),
+        line,
+        column,
+        expected: wrong.expected,
+        found: wrong.found,
+    })
+}
+
+/// About the whole file.
+fn whole(name: &str, expected: &str, found: &str) -> ReadError {
+    malformed(name, 0, 0, Wrong::new(expected, found))
+}

@@ -31,6 +31,8 @@ mod raw;
 mod read;
 pub mod results;
 mod scan;
+mod sketch;
+mod stats;
 mod text;
 mod value;
 
@@ -44,4 +46,6 @@ pub use json_write::write_json_line;
 pub use op::{Applied, NEVER, NO_TIME, Op, Outcome};
 pub use pairing::pair;
 pub use read::{Order, ReadError, ReadOptions, read, read_events, read_events_file, read_file};
+pub use sketch::sketch;
+pub use stats::stats;
 pub use value::Value;

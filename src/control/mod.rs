@@ -1,6 +1,17 @@
-//! The ways to reach a node.
+//! The ways to reach a node. So far one: processes on this machine.
+//!
+//! ```text
+//!   controller ──socket── guard ──spawns── node, node, node      (guard.rs: nobody outlives the controller)
+//!        │  └── control connection to each node, never cut       (message.rs: clock, role, probe)
+//!        └── proxy: every link between nodes and from clients    (proxy.rs: cut, delayed, stalled, closed)
+//! ```
 
-/// The main function of the guard, which ends a cluster's processes when its controller is gone.
-pub fn guard_main(_args: &[String]) -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
-}
+pub mod clock;
+mod guard;
+pub mod lines;
+pub mod local;
+pub mod message;
+mod process;
+mod proxy;
+
+pub use guard::{die_with_parent, guard_main};

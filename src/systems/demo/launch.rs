@@ -1,0 +1,66 @@
+//! Starting a cluster of specimens, and opening sessions with it.
+
+use super::client::DemoClient;
+use crate::client::{Client, Running, Start};
+use crate::control::local::{Launch, LocalCluster};
+use nemesis::Cluster;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// A running cluster of one of the specimens.
+#[derive(Debug)]
+pub struct DemoCluster {
+    system: &'static str,
+    cluster: Arc<LocalCluster>,
+}
+
+impl DemoCluster {
+    /// Starts nodes `n1`, `n2` … of `system`, and returns when all are ready.
+    pub fn start(system: &'static str, start: &Start<'_>) -> Result<DemoCluster, String> {
+        let names = (1..=start.nodes).map(|i| format!("n{i}")).collect();
+        DemoCluster::start_named(system, start, names)
+    }
+
+    /// Starts nodes of these names.
+    pub fn start_named(
+        system: &'static str,
+        start: &Start<'_>,
+        names: Vec<String>,
+    ) -> Result<DemoCluster, String> {
+        let launch = Launch { system, names, dir: start.dir, seed: start.seed, with: start.with };
+        Ok(DemoCluster { system, cluster: LocalCluster::start(&launch)? })
+    }
+}
+
+impl Running for DemoCluster {
+    fn cluster(&self) -> &dyn Cluster {
+        &*self.cluster
+    }
+
+    fn shared(&self) -> Arc<dyn Cluster> {
+        Arc::<LocalCluster>::clone(&self.cluster)
+    }
+
+    fn open(&self, _process: i64, node: usize, deadline: Instant) -> Result<Box<dyn Client>, String> {
+        let name = self.cluster.nodes().get(node).ok_or_else(|| format!("there is no node number {node}"))?;
+        match DemoClient::open(self.cluster.client_address(node), deadline) {
+            Ok(client) => Ok(Box::new(client)),
+            Err(why) => Err(format!("{name}: {why}")),
+        }
+    }
+
+    fn version(&self) -> String {
+        format!("{} {}", self.system, env!("CARGO_PKG_VERSION"))
+    }
+
+    fn pids(&self) -> Vec<u32> {
+        self.cluster.pids()
+    }
+}
+
+impl Drop for DemoCluster {
+    fn drop(&mut self) {
+        // The nemesis may still hold the cluster; its processes end here all the same.
+        self.cluster.end();
+    }
+}

@@ -3,7 +3,8 @@
 //! A missing key holds the empty string: a get that answers null and one that answers "" say the same.
 
 use crate::decode::{function, must_apply, refuse, unknown};
-use crate::model::{IllFormed, Model};
+use crate::model::{Access, IllFormed, Model};
+use crate::sources::Sees;
 use crate::spec::{NilRead, Setup, Specified};
 use history::{Interner, Op, Outcome, Value, ValueId};
 use rustc_hash::FxHashMap;
@@ -120,6 +121,20 @@ impl Model for Kv {
             KvOp::Put(_) => true,
             KvOp::Get(_) | KvOp::Append(_) => false,
         }
+    }
+
+    /// Appends depend on what they find, so a key that is appended to is no cell.
+    fn access(&self, op: KvOp) -> Option<Access> {
+        match op {
+            KvOp::Get(n) => Some(Access { sees: Some(Sees::Is(ValueId(n))), leaves: None }),
+            KvOp::Put(n) => Some(Access { sees: None, leaves: Some(ValueId(n)) }),
+            KvOp::Append(_) => None,
+        }
+    }
+
+    fn initial_value(&self) -> Option<ValueId> {
+        // A string that no operation names has no number, and no operation can have seen it.
+        Some(ValueId(self.numbers.get(&self.initial).copied().unwrap_or(u32::MAX)))
     }
 
     fn describe_op(&self, _: &Interner, op: KvOp) -> String {

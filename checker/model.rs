@@ -1,8 +1,9 @@
 //! What an object is: its states, and where each operation may lead.
 
 use crate::problem::{ObjOp, Problem};
+use crate::sources::Sees;
 use crate::verdict::Property;
-use history::{Interner, Op};
+use history::{Interner, Op, ValueId};
 use std::fmt;
 use std::hash::Hash;
 
@@ -72,6 +73,19 @@ pub trait Model: Clone + Send + Sync {
         Problem { model: self.clone(), ops: kept(ops, keep) }
     }
 
+    /// The operation as an access to a cell, if every operation of this object is one: a cell holds one value, an
+    /// access sees it or not, and then leaves another or not. Reads then name their writes, which makes sequential
+    /// consistency quick where values are unique.
+    fn access(&self, op: Self::Op) -> Option<Access> {
+        let _ = op;
+        None
+    }
+
+    /// What the cell of [`Model::access`] holds before the first operation.
+    fn initial_value(&self) -> Option<ValueId> {
+        None
+    }
+
     /// The operation as a person reads it: `write 41`, `read → 41`, `cas 1 → 2`.
     fn describe_op(&self, values: &Interner, op: Self::Op) -> String;
 
@@ -81,6 +95,15 @@ pub trait Model: Clone + Send + Sync {
     /// Why `op` is illegal in `state`: `it read 42, but x holds 41`. `object` is how to call the object.
     fn describe_conflict(&self, values: &Interner, state: &Self::State, op: Self::Op, object: &str)
     -> String;
+}
+
+/// What an operation does to a cell: the values are compared, and mean nothing else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Access {
+    /// What it tells about the value that it found.
+    pub sees: Option<Sees>,
+    /// The value that it leaves, if it replaces the one that it found.
+    pub leaves: Option<ValueId>,
 }
 
 /// The operations that `keep` names.

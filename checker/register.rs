@@ -1,7 +1,7 @@
 //! A register: a cell that is read and written, and with compare-and-set replaced if it holds what was expected.
 
 use crate::decode::{function, must_apply, pair, refuse, unknown};
-use crate::model::{IllFormed, Model};
+use crate::model::{Access, IllFormed, Model};
 use crate::problem::{ObjOp, Problem};
 use crate::sources::{self, Sees};
 use crate::spec::{FailedCas, NilRead, Setup, Specified};
@@ -182,6 +182,14 @@ impl Model for Register {
             }
         }
         Problem { model: *self, ops: crate::model::kept(&ops, keep) }
+    }
+
+    fn access(&self, op: RegisterOp) -> Option<Access> {
+        Some(Access { sees: sees(op), leaves: leaves(op) })
+    }
+
+    fn initial_value(&self) -> Option<ValueId> {
+        Some(self.initial)
     }
 
     fn describe_op(&self, values: &Interner, op: RegisterOp) -> String {

@@ -1,0 +1,79 @@
+//! Sequential consistency against the oracle, and by hand.
+
+mod histories;
+
+use super::{Method, sequential};
+use crate::counter::Counter;
+use crate::keyed::Keyed;
+use crate::kv::Kv;
+use crate::lock::Lock;
+use crate::model::Model;
+use crate::multi_register::MultiRegister;
+use crate::mutex::Mutex;
+use crate::problem::Problem;
+use crate::queue::Queue;
+use crate::register::Register;
+use crate::set::GrowSet;
+use crate::spec::Specified;
+use crate::verdict::{Budget, Verdict};
+use crate::{ModelName, build, oracle};
+use histories::{Dice, Said, Shape, history, random, spec};
+use std::sync::atomic::{AtomicBool, AtomicU64};
+
+/// The problem of a whole history.
+fn problem<M: Specified>(said: &[Said], model: ModelName) -> Problem<Keyed<M>> {
+    let built = build::<M>(&mut history(said), &spec(model)).expect("the history fits the model");
+    built.joined(|keys| format!("{keys:?}"))
+}
+
+fn judge<M: Model>(problem: &Problem<Keyed<M>>) -> (Verdict, Method) {
+    let (stop, states) = (AtomicBool::new(false), AtomicU64::new(0));
+    sequential(problem, &Budget { stop: &stop, bytes: 1 << 30, states: &states })
+}
+
+/// Judges a history, compares with the oracle, and says whether it is sequential.
+fn agrees<M: Specified>(said: &[Said], model: ModelName) -> bool {
+    let problem = problem::<M>(said, model);
+    let expected = oracle::sequential(&problem);
+    let (verdict, method) = judge(&problem);
+    let found = match verdict {
+        Verdict::Valid(_) => true,
+        Verdict::Invalid(_) => false,
+        Verdict::Unknown(reason) => panic!("{reason:?} for {said:#?}"),
+    };
+    assert_eq!(found, expected, "{method:?} on {said:#?}");
+    expected
+}
+
+fn agrees_for(model: ModelName, said: &[Said]) -> bool {
+    match model {
+        ModelName::Register | ModelName::CasRegister => agrees::<Register>(said, model),
+        ModelName::MultiRegister => agrees::<MultiRegister>(said, model),
+        ModelName::Kv => agrees::<Kv>(said, model),
+        ModelName::Set => agrees::<GrowSet>(said, model),
+        ModelName::Queue => agrees::<Queue>(said, model),
+        ModelName::Counter => agrees::<Counter>(said, model),
+        ModelName::Mutex => agrees::<Mutex>(said, model),
+        ModelName::Lock => agrees::<Lock>(said, model),
+    }
+}
+
+/// How many random histories per model: `PERJURY_FUZZ=100000 cargo test -p perjury-checker --release sequential`.
+fn cases() -> u64 {
+    std::env::var("PERJURY_FUZZ").ok().and_then(|n| n.parse().ok()).unwrap_or(1500)
+}
+
+#[test]
+fn random_histories_of_every_model_are_judged_as_the_oracle_judges_them() {
+    for model in ModelName::all() {
+        let mut dice = Dice(0x5EED + model as u64);
+        let mut tally = [0, 0];
+        for _ in 0..cases() {
+            let shape = Shape::random(&mut dice, 10);
+            let said = random(model, shape, &mut dice);
+            tally[usize::from(agrees_for(model, &said))] += 1;
+        }
+        println!("{model:?}: {} sequential, {} not", tally[1], tally[0]);
+        assert!(tally[0] > 0 && tally[1] > 0, "{model:?}: both answers occur: {tally:?}");
+    }
+}

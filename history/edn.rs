@@ -339,7 +339,7 @@ impl<'a> Edn<'a> {
                     plain = self.at;
                 }
                 Some(_) => self.at += 1,
-                None => return self.wrong("`\"`"),
+                None => return self.wrong("the end of the string (`\"`)"),
             }
         }
     }
@@ -357,7 +357,7 @@ impl<'a> Edn<'a> {
                 }
                 Some(b'\\') => self.at = self.bytes.len().min(self.at + 2),
                 Some(_) => self.at += 1,
-                None => return self.wrong("`\"`"),
+                None => return self.wrong("the end of the string (`\"`)"),
             }
         }
     }

@@ -15,9 +15,10 @@ pub(crate) fn read(input: &mut Input, out: &mut Out<'_>) -> Result<(), Stop> {
         let mut edn = Edn::new(input.window());
         let step = step(&mut edn, close, &mut out.values);
         let end = edn.at;
+        let cut = end == input.window().len() && !input.done;
         match step {
-            // The window ended within a form, or within what precedes it.
-            Ok(Step::End) | Err(Fail { ran_out: true, .. }) if !input.done => input.more()?,
+            // The window ended within a form, or within what precedes it: `:in` may be the half of `:invoke`.
+            Ok(Step::End) | Err(_) if cut => input.more()?,
             Err(fail) => return Err(fail.into()),
             Ok(Step::End) => return Ok(()),
             Ok(Step::Event(mut raw, start)) => {

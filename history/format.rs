@@ -11,16 +11,27 @@ pub enum Format {
     JepsenEdn,
     /// Jepsen's `history.txt`.
     JepsenText,
-    /// Jepsen's log, as in Porcupine's etcd files.
+    /// A log of Jepsen's.
     JepsenLog,
+    /// The bare log lines of Porcupine's etcd files, where a failed `cas` is an observation.
+    PorcupineLog,
     /// One JSON document.
     Json,
 }
 
 impl Format {
     /// All of them, in the order of documentation.
-    pub const ALL: [Format; 5] =
-        [Format::Jsonl, Format::JepsenEdn, Format::JepsenText, Format::JepsenLog, Format::Json];
+    pub fn all() -> &'static [Format] {
+        const ALL: [Format; 6] = [
+            Format::Jsonl,
+            Format::JepsenEdn,
+            Format::JepsenText,
+            Format::JepsenLog,
+            Format::PorcupineLog,
+            Format::Json,
+        ];
+        &ALL
+    }
 
     /// The name that `--input` takes.
     pub fn name(self) -> &'static str {
@@ -29,12 +40,13 @@ impl Format {
             Format::JepsenEdn => "jepsen-edn",
             Format::JepsenText => "jepsen-text",
             Format::JepsenLog => "jepsen-log",
+            Format::PorcupineLog => "porcupine-log",
             Format::Json => "json",
         }
     }
 
     /// What it is, in one sentence.
-    pub fn sentence(self) -> &'static str {
+    pub fn about(self) -> &'static str {
         match self {
             Format::Jsonl => "JSON Lines, one event per line: what perjury writes",
             Format::JepsenEdn => {
@@ -42,14 +54,17 @@ impl Format {
                  in a vector, in a list, or tagged"
             }
             Format::JepsenText => "Jepsen's history.txt: process, type, function, value and error between tabs",
-            Format::JepsenLog => "Jepsen's log, as in Porcupine's etcd files: the lines that end in an operation",
+            Format::JepsenLog => "jepsen.log: those of its lines that end as history.txt's do",
+            Format::PorcupineLog => {
+                "Porcupine's etcd logs: such lines alone, after `INFO  jepsen.util - `; a failed cas compared false"
+            }
             Format::Json => "one JSON document, an array of events, as elle-cli takes it",
         }
     }
 
     /// The format of that name.
-    pub fn from_name(name: &str) -> Option<Format> {
-        Format::ALL.into_iter().find(|format| format.name() == name)
+    pub fn named(name: &str) -> Option<Format> {
+        Format::all().iter().copied().find(|format| format.name() == name)
     }
 }
 
@@ -81,6 +96,8 @@ pub(crate) fn detect(bytes: &[u8]) -> Result<Format, String> {
         },
         _ if is_text_event(first_line) => Ok(Format::JepsenText),
         b'(' | b';' | b'#' | b'^' | b',' => Ok(Format::JepsenEdn),
+        // Jepsen itself says the time and the thread first.
+        _ if first_line.starts_with(b"INFO  jepsen.util - ") => Ok(Format::PorcupineLog),
         _ if bytes[at..].split(|byte| *byte == b'\n').any(is_log_event) => Ok(Format::JepsenLog),
         0xff | 0xfe if matches!(&bytes[at..], [0xff, 0xfe, ..] | [0xfe, 0xff, ..]) => Err("UTF-16 text".to_string()),
         _ if bytes.iter().take(512).any(|byte| *byte == 0) => Err("binary data".to_string()),

@@ -246,9 +246,9 @@ impl<'a> Json<'a> {
             match self.peek() {
                 Some(b'"') => break,
                 Some(b'\\') => return self.escaped(start).map(Cow::Owned),
-                Some(0..=31) => return self.wrong("a string without control characters, or `\"`"),
+                Some(0..=31) => return self.wrong("the end of the string (`\"`), or text without control characters"),
                 Some(_) => self.at += 1,
-                None => return self.wrong("`\"`"),
+                None => return self.wrong("the end of the string (`\"`)"),
             }
         }
         let text = self.utf8(start)?;
@@ -275,8 +275,8 @@ impl<'a> Json<'a> {
                     return Ok(text);
                 }
                 Some(b'\\') => text.push(self.escape()?),
-                Some(_) => return self.wrong("a string without control characters, or `\"`"),
-                None => return self.wrong("`\"`"),
+                Some(_) => return self.wrong("the end of the string (`\"`), or text without control characters"),
+                None => return self.wrong("the end of the string (`\"`)"),
             }
         }
     }

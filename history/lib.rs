@@ -45,7 +45,7 @@ pub use interner::{Interner, ValueId};
 pub use json_write::write_json_line;
 pub use op::{Applied, NEVER, NO_TIME, Op, Outcome};
 pub use pairing::pair;
-pub use read::{Order, ReadError, ReadOptions, read, read_events, read_events_file, read_file};
+pub use read::{Order, ReadError, ReadOptions, read, read_events, read_file, visit_events};
 pub use sketch::sketch;
 pub use stats::stats;
 pub use value::Value;

@@ -257,8 +257,8 @@ impl Draft {
                 _ => return Err("a process (a whole number of 64 bits, or a name such as nemesis)"),
             },
             Field::Type => match atom {
-                Atom::Text(name) => raw.kind = kind_named(name).ok_or("invoke, ok, fail or info")?,
-                _ => return Err("invoke, ok, fail or info"),
+                Atom::Text(name) => raw.kind = kind_named(name).ok_or("a type (invoke, ok, fail or info)")?,
+                _ => return Err("a type (invoke, ok, fail or info)"),
             },
             Field::F => match atom {
                 Atom::Text(name) => raw.f = values.intern_text(name),
@@ -305,7 +305,7 @@ impl Draft {
                 Atom::Text(name) if Phase::named(name).is_some() => raw.phase = Phase::named(name),
                 Atom::Null => {}
                 _ if self.foreign => {}
-                _ => return Err("inject, bit, heal or healed"),
+                _ => return Err("a phase (inject, bit, heal or healed)"),
             },
         }
         Ok(())

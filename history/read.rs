@@ -2,7 +2,7 @@
 
 use crate::by_time::ByTime;
 use crate::compressed::Packing;
-use crate::event::Event;
+use crate::event::{Event, Kind};
 use crate::format::{Format, detect};
 use crate::history::{History, Malformed, Source};
 use crate::input::Input;
@@ -85,11 +85,11 @@ pub fn read(name: &str, input: Box<dyn Read + Send>, options: &ReadOptions) -> R
     let mut pairing = Pairing::new(options.own);
     let (values, mut warnings, format) = match options.order {
         None | Some(Order::Line) => {
-            stream(name, input, options, &mut |raw, values| pairing.event(raw, values).map(ControlFlow::Continue))?
+            stream(name, input, options, &mut |raw, values, _| pairing.event(raw, values).map(ControlFlow::Continue))?
         }
         Some(Order::Time) => {
             let mut sorted = ByTime::default();
-            let read = stream(name, input, options, &mut |raw, _| sorted.push(raw).map(ControlFlow::Continue))?;
+            let read = stream(name, input, options, &mut |raw, _, _| sorted.push(raw).map(ControlFlow::Continue))?;
             for raw in sorted.finish() {
                 pairing.event(&raw, &read.0).map_err(|wrong| malformed(name, raw.line, raw.column, wrong))?;
             }
@@ -102,35 +102,47 @@ pub fn read(name: &str, input: Box<dyn Read + Send>, options: &ReadOptions) -> R
     Ok(history)
 }
 
-/// Reads the events without pairing them, in the order of the file, for as long as `visit` says so.
-///
-/// What the format alone implies is said in the event: the failed `cas` of a [`Format::JepsenLog`] compared false,
-/// so it comes as an `ok` without effect. Gives back the format and what the reader had to assume.
+/// Reads the events of the file at `path` in the order of the file; `-` is standard input. Takes memory for all of
+/// them: see [`visit_events`].
 ///
 /// # Errors
-/// The first place that is not an event, or the error of the reader.
-pub fn read_events(
-    name: &str,
-    input: Box<dyn Read + Send>,
-    options: &ReadOptions,
-    visit: &mut dyn FnMut(Event) -> ControlFlow<()>,
-) -> Result<(Format, Vec<String>), ReadError> {
-    let mut sink = |raw: &Raw, values: &Interner| Ok(visit(raw.to_event(values)));
-    let (_, warnings, format) = stream(name, input, options, &mut sink)?;
-    Ok((format, warnings))
+/// As [`read_file`].
+pub fn read_events(path: impl AsRef<Path>, options: &ReadOptions) -> Result<Vec<Event>, ReadError> {
+    let mut events = Vec::new();
+    visit_events(path, options, &mut |event| {
+        events.push(event);
+        ControlFlow::Continue(())
+    })?;
+    Ok(events)
 }
 
-/// As [`read_events`], of the file at `path`; `-` is standard input.
+/// Hands over the events of the file at `path` one by one, in the order of the file, for as long as `visit` says so.
+/// They are paired on the way, so that what is not a history is refused as [`read_file`] does.
+///
+/// What the format alone implies is said in the event, so that it is not lost by writing it in another: a failed `cas`
+/// of a [`Format::PorcupineLog`] compared false, and comes as an `ok` without effect.
 ///
 /// # Errors
-/// As [`read_events`]; a directory is [`Malformed`], too.
-pub fn read_events_file(
+/// As [`read_file`], after the events before the bad one were handed over.
+pub fn visit_events(
     path: impl AsRef<Path>,
     options: &ReadOptions,
     visit: &mut dyn FnMut(Event) -> ControlFlow<()>,
-) -> Result<(Format, Vec<String>), ReadError> {
+) -> Result<Source, ReadError> {
     let (name, input) = open(path.as_ref())?;
-    read_events(&name, input, options, visit)
+    let mut pairing = Pairing::new(options.own);
+    let mut sink = |raw: &Raw, values: &Interner, format: Format| {
+        pairing.event(raw, values)?;
+        let mut event = raw.to_event(values);
+        let compared_false = event.kind == Kind::Fail && event.f == "cas" && event.error.is_none();
+        if format == Format::PorcupineLog && compared_false {
+            event.kind = Kind::Ok;
+            event.applied = Some(false);
+        }
+        Ok(visit(event))
+    };
+    let (_, _, format) = stream(&name, input, options, &mut sink)?;
+    Ok(Source { name, format: format.name() })
 }
 
 fn open(path: &Path) -> Result<(String, Box<dyn Read + Send>), ReadError> {
@@ -150,7 +162,7 @@ fn open(path: &Path) -> Result<(String, Box<dyn Read + Send>), ReadError> {
 }
 
 /// What takes the events of a stream.
-pub(crate) type Sink<'a> = &'a mut dyn FnMut(&Raw, &Interner) -> Result<ControlFlow<()>, Wrong>;
+pub(crate) type Sink<'a> = &'a mut dyn FnMut(&Raw, &Interner, Format) -> Result<ControlFlow<()>, Wrong>;
 
 /// Why a stream ended before the file did.
 pub(crate) enum Stop {
@@ -181,6 +193,7 @@ pub(crate) struct Out<'a> {
     pub values: Interner,
     pub warnings: Vec<String>,
     pub options: &'a ReadOptions,
+    pub format: Format,
     /// How many events were handed on.
     pub events: u64,
     sink: Sink<'a>,
@@ -195,7 +208,7 @@ impl Out<'_> {
         if self.options.independent {
             raw.unwrap_independent(&mut self.values).map_err(stop)?;
         }
-        match (self.sink)(&raw, &self.values).map_err(stop)? {
+        match (self.sink)(&raw, &self.values, self.format).map_err(stop)? {
             ControlFlow::Continue(()) => Ok(()),
             ControlFlow::Break(()) => Err(Stop::Enough),
         }
@@ -209,24 +222,23 @@ fn stream(
     sink: Sink<'_>,
 ) -> Result<(Interner, Vec<String>, Format), ReadError> {
     let mut input = Input::new(reader);
-    let mut out = Out { values: Interner::default(), warnings: Vec::new(), options, events: 0, sink };
-    let mut format = Format::Jsonl;
+    let format = options.format.unwrap_or(Format::Jsonl);
+    let mut out = Out { values: Interner::default(), warnings: Vec::new(), options, format, events: 0, sink };
     let mut packing = None;
     let stop = prepare(&mut input, &mut packing).and_then(|()| {
-        format = match options.format {
-            Some(format) => format,
-            None => detect(input.window()).map_err(|found| not_a_history(&input, found))?,
-        };
-        match format {
+        if options.format.is_none() {
+            out.format = detect(input.window()).map_err(|found| not_a_history(&input, found))?;
+        }
+        match out.format {
             Format::Jsonl => json_event::read_lines(&mut input, &mut out),
             Format::Json => json_event::read_document(&mut input, &mut out),
             Format::JepsenEdn => edn_event::read(&mut input, &mut out),
-            Format::JepsenText | Format::JepsenLog => text::read(&mut input, &mut out, format),
+            Format::JepsenText | Format::JepsenLog | Format::PorcupineLog => text::read(&mut input, &mut out),
         }
     });
     match stop {
         Ok(()) => {}
-        Err(Stop::Enough) => return Ok((out.values, out.warnings, format)),
+        Err(Stop::Enough) => return Ok((out.values, out.warnings, out.format)),
         Err(Stop::Wrong(line, column, wrong)) => return Err(malformed(name, line, column, wrong)),
         Err(Stop::Fail(fail)) => {
             let (line, column) = input.position(fail.at);
@@ -261,7 +273,7 @@ fn stream(
     if out.events == 0 {
         return Err(whole(name, "at least one event", "none"));
     }
-    Ok((out.values, out.warnings, format))
+    Ok((out.values, out.warnings, out.format))
 }
 
 /// Fills the window, unpacks, and goes past a byte order mark.

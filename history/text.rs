@@ -17,7 +17,8 @@ use crate::read::{Out, Stop};
 use crate::scan::{Atom, Fail};
 
 /// Reads a `history.txt` or a log.
-pub(crate) fn read(input: &mut Input, out: &mut Out<'_>, format: Format) -> Result<(), Stop> {
+pub(crate) fn read(input: &mut Input, out: &mut Out<'_>) -> Result<(), Stop> {
+    let format = out.format;
     let mut skipped: u64 = 0;
     loop {
         let window = input.window();
@@ -38,7 +39,7 @@ pub(crate) fn read(input: &mut Input, out: &mut Out<'_>, format: Format) -> Resu
             let whole = line.ends_with(b"\n");
             let text = line.trim_ascii_end();
             match find_event(text) {
-                Some(start) if start == 0 || format == Format::JepsenLog => {
+                Some(start) if start == 0 || format != Format::JepsenText => {
                     let read = event(&text[start..], whole, &mut out.values).map_err(|mut fail| {
                         fail.at += at + start;
                         fail
@@ -51,7 +52,7 @@ pub(crate) fn read(input: &mut Input, out: &mut Out<'_>, format: Format) -> Resu
                 Some(_) | None if !whole => {
                     return Err(Fail::ran_out(at + text.len(), "process, :type and :f").into());
                 }
-                Some(_) | None if format == Format::JepsenLog => skipped += 1,
+                Some(_) | None if format != Format::JepsenText => skipped += 1,
                 Some(_) | None => return Err(Fail::new(at, "process, :type and :f between tabs").into()),
             }
             at += line.len();

@@ -1,1 +1,34 @@
-//! stub
+//! A run as a page and as lines in a terminal: the verdict, the proof, and what the run looked like.
+//!
+//! Plain data in, text out. Nothing here runs a model, reads a clock or touches a file, so an old run can be drawn
+//! again anywhere, and a drawing can never change a verdict.
+//!
+//! ```text
+//!  Results ─┬─ clean ─┬─ page ── sections ──▶ html          one self-contained file, no script, no request
+//!  History ─┘         ├─ plan ── picture ────▶ inline SVG    the core over time
+//!                     │    └──── terminal ───▶ text          the same core in characters
+//!                     └─ buckets ── charts ──▶ inline SVG    latency, rate, timeline
+//! ```
+//!
+//! Everything that came from the system under test is untrusted text. It passes through one door (`clean`), which
+//! makes control and direction characters visible and cuts what nobody would read, and is escaped on the way out.
+
+mod anomaly;
+mod buckets;
+mod charts;
+mod checked;
+mod clean;
+mod faults;
+mod figures;
+mod origin;
+mod page;
+mod picture;
+mod plan;
+mod summary;
+mod tables;
+pub mod terminal;
+mod text;
+mod timeline;
+mod verdict;
+
+pub use page::html;

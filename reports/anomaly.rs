@@ -1,0 +1,242 @@
+//! One violation, complete: the picture, the reasons, every order, what it coincides with, and whether it is alone.
+
+use crate::picture::{caption, edge_class, op_class, outcome, picture};
+use crate::summary::orders_heading;
+use crate::terminal::{self, Look};
+use crate::text::{count, list, many, moment, number_word, title};
+use crate::timeline::band_class;
+use history::results::{Anomaly, FaultRecord, OrderRow, Results, Role};
+use maud::{Markup, html};
+
+/// Cards for at most this many; one for each pattern comes first.
+const CARDS_MAX: usize = 5;
+/// Lines of the table of all.
+const LINES_MAX: usize = 50;
+/// Rows of a table of orders.
+const ORDERS_MAX: usize = 64;
+
+/// A card for each pattern, then a table if there are more.
+pub fn anomalies(results: &Results) -> Markup {
+    let all = &results.anomalies;
+    let mut shown: Vec<&Anomaly> = Vec::new();
+    for anomaly in all {
+        if shown.len() < CARDS_MAX && !shown.iter().any(|s| same_pattern(s, anomaly)) {
+            shown.push(anomaly);
+        }
+    }
+    html! {
+        @for anomaly in &shown { (card(results, anomaly)) }
+        @if shown.len() < all.len() || (results.anomalies_more > 0 && !all.is_empty()) { (table(results, &shown)) }
+    }
+}
+
+fn same_pattern(a: &Anomaly, b: &Anomaly) -> bool {
+    a.fingerprint == b.fingerprint && a.property == b.property
+}
+
+fn card(results: &Results, anomaly: &Anomaly) -> Markup {
+    let id = format!("a{}", anomaly.id);
+    let drawn = picture(anomaly, &id);
+    let total = results.anomalies.len() as u64 + u64::from(results.anomalies_more);
+    html! {
+        section.card.proof id=(id) aria-labelledby={ (id) "-h" } {
+            h2 id={ (id) "-h" } {
+                "Anomaly " (anomaly.id) @if total > 1 { " of " (count(total)) }
+                small { (title(&anomaly.kind)) ": " (set_words(anomaly)) " that cannot be put in order"
+                    @if anomaly.property != "linearizable" { " (" (anomaly.property) ")" } }
+            }
+            @if results.anomalies.first().is_some_and(|first| first.id != anomaly.id) { p.story { (anomaly.story) } }
+            div class={ "pair" @if drawn.wide { " wide" } } {
+                figure.pic { div.scroll { (drawn.svg) } figcaption { (caption(&drawn)) } }
+                div.why { (why(anomaly)) }
+            }
+            div.context {
+                (orders(anomaly))
+                (coincides(anomaly, &results.faults))
+                (alone(results, anomaly))
+            }
+            (as_text(anomaly))
+        }
+    }
+}
+
+/// Whether it was proved that nothing can be left out.
+fn set_words(anomaly: &Anomaly) -> String {
+    let n = anomaly.ops.len();
+    let operations = format!("{} operation{}", number_word(n), if n == 1 { "" } else { "s" });
+    if anomaly.minimal { format!("the smallest set, {operations},") } else { format!("a small set, {operations},") }
+}
+
+/// The label of an operation, in its colour.
+fn badge(anomaly: &Anomaly, label: &str) -> Markup {
+    let class = anomaly.ops.iter().find(|op| op.label == label).map_or("k", |op| op_class(op));
+    html! { span class={ "op " (class) } { (label) } }
+}
+
+fn why(anomaly: &Anomaly) -> Markup {
+    html! {
+        h3.sub { "Why no order works" }
+        @if anomaly.edges.is_empty() {
+            p { "There is no single chain of reasons. The proof is by cases: every order that " (anomaly.property)
+                " allows is in the table below, with the step at which it breaks." }
+            (operations(anomaly))
+        } @else {
+            ol.steps {
+                @for edge in &anomaly.edges {
+                    li class={ "s" (edge.n) } {
+                        span class={ "n " (edge_class(anomaly, edge)) } { (edge.n) }
+                        div {
+                            b { (badge(anomaly, &edge.from)) " before " (badge(anomaly, &edge.to)) }
+                            span.k { (edge.text) }
+                        }
+                    }
+                }
+            }
+        }
+        p.conclusion { (conclusion(anomaly)) }
+    }
+}
+
+fn operations(anomaly: &Anomaly) -> Markup {
+    html! {
+        ul.ops { @for op in &anomaly.ops {
+            li { (badge(anomaly, &op.label)) " " (op.text) span.k { " client " (op.process)
+                @if let Some(node) = &op.node { " via " (node) } ", " (outcome(op)) } }
+        } }
+    }
+}
+
+fn conclusion(anomaly: &Anomaly) -> Markup {
+    let n = anomaly.ops.len();
+    let observations: Vec<String> =
+        anomaly.ops.iter().filter(|op| op.role == Role::Observation).map(|op| format!("without {}", op.label)).collect();
+    html! {
+        @if anomaly.circle.len() > 1 {
+            b { (anomaly.circle.join(" → ")) } " is a circle, so no order of these " (number_word(n)) " operations obeys every rule."
+        } @else {
+            b { "No order of these " (number_word(n)) " operations" } " is one that " (anomaly.property) " allows."
+        }
+        @if anomaly.minimal && observations.len() > 1 && observations.len() <= 6 {
+            " " (title(&observations.join(", or "))) ", the rest could be ordered."
+        }
+    }
+}
+
+fn orders(anomaly: &Anomaly) -> Markup {
+    let rows = &anomaly.orders;
+    html! {
+        div.orders {
+            h3.sub { (orders_heading(anomaly)) }
+            @if rows.is_empty() {
+                p { "There are too many to list. " @if !anomaly.edges.is_empty() { "The numbered reasons rule out all of them." } }
+            } @else {
+                table { tbody {
+                    @for row in rows.iter().take(ORDERS_MAX) { (order(anomaly, row)) }
+                } }
+                @if rows.len() > ORDERS_MAX { p { (count((rows.len() - ORDERS_MAX) as u64)) " more rows are in results.json." } }
+            }
+        }
+    }
+}
+
+fn order(anomaly: &Anomaly, row: &OrderRow) -> Markup {
+    html! {
+        tr {
+            td.prefix { @for label in &row.prefix { (badge(anomaly, label)) " " }
+                @if row.prefix.last() != Some(&row.breaks_at) { span class="op dead" { (row.breaks_at) } } }
+            td { "breaks at " (row.breaks_at) ": " (row.because) " " span.faint { "(" (many(row.count, "order")) ")" } }
+        }
+    }
+}
+
+fn coincides(anomaly: &Anomaly, faults: &[FaultRecord]) -> Markup {
+    let mut nodes: Vec<(&str, Vec<&str>)> = Vec::new();
+    for op in &anomaly.ops {
+        if let Some(node) = &op.node {
+            match nodes.iter_mut().find(|(name, _)| name == node) {
+                Some((_, labels)) => labels.push(&op.label),
+                None => nodes.push((node, vec![&op.label])),
+            }
+        }
+    }
+    html! {
+        div {
+            h3.sub { "What it coincides with" }
+            @if anomaly.coincides.is_empty() {
+                p { @if faults.is_empty() { "No fault was injected." } @else { "No fault was in force." } }
+            }
+            @for c in &anomaly.coincides {
+                p { span class={ "chip " (band_class(&c.kind)) } { (c.kind) } " " b { (c.what) }
+                    @if let Some(fault) = faults.iter().find(|f| f.id == c.fault) {
+                        ", " (moment(fault.injected)) " to " @match fault.healed { Some(t) => (moment(t)), None => "the end" } }
+                    @if !c.ops.is_empty() { "; overlaps " (list(&c.ops)) } "." }
+            }
+            @if !nodes.is_empty() {
+                p { @for (i, (node, labels)) in nodes.iter().enumerate() {
+                    @if i > 0 { "; " } (list(labels)) @if labels.len() == 1 { " was" } @else { " were" } " answered by " (node) } "." }
+            }
+        }
+    }
+}
+
+fn alone(results: &Results, anomaly: &Anomaly) -> Markup {
+    let all = &results.anomalies;
+    let same: Vec<&Anomaly> = all.iter().filter(|a| same_pattern(a, anomaly) && a.id != anomaly.id).collect();
+    let others = all.len() - same.len() - 1;
+    html! {
+        div {
+            h3.sub { "Is it alone?" }
+            @if all.len() == 1 && results.anomalies_more == 0 {
+                p { b { "Yes." } " Nothing else in this history violates what was asked." }
+            } @else {
+                p { b { (many(all.len() as u64, "anomaly")) @if same.len() + 1 == all.len() && all.len() > 1 { ", one pattern" } "." }
+                    @if !same.is_empty() { " The same pattern: " (list(&same.iter().take(6).map(|a| place(a)).collect::<Vec<_>>()))
+                        @if same.len() > 6 { " and " (count(same.len() as u64 - 6)) " more" } "." }
+                    @if others > 0 { " " (title(&number_word(others))) " of another pattern." }
+                    @if results.anomalies_more > 0 { " " (many(u64::from(results.anomalies_more), "more object")) @if results.anomalies_more == 1 { " is" } @else { " are" } " violated and not explained." } }
+            }
+        }
+    }
+}
+
+/// Where an anomaly is: `x at 38.102 s`.
+pub fn place(anomaly: &Anomaly) -> String {
+    let key = anomaly.key.as_deref().unwrap_or("the object");
+    let op = anomaly.ops.iter().find(|op| op.fatal).or(anomaly.ops.last());
+    match op.and_then(|op| op.invoke_time.or(op.ret_time)) {
+        Some(time) => format!("{key} at {}", moment(time)),
+        None => match op {
+            Some(op) => format!("{key} at line {}", op.invoke_line),
+            None => key.to_string(),
+        },
+    }
+}
+
+fn table(results: &Results, shown: &[&Anomaly]) -> Markup {
+    html! {
+        section.card #all-anomalies aria-labelledby="h-all" {
+            h2 #h-all { "All anomalies" small { "one of each pattern is explained above" } }
+            div.scroll.pad { table {
+                thead { tr { th { "no." } th { "kind" } th { "property" } th { "where" } th { "operations" } th { "during" } } }
+                tbody { @for a in results.anomalies.iter().take(LINES_MAX) {
+                    tr {
+                        td { @if shown.iter().any(|s| s.id == a.id) { a href={ "#a" (a.id) } { (a.id) } } @else { (a.id) } }
+                        td { (title(&a.kind)) } td { (a.property) } td { (place(a)) } td { (a.ops.len()) }
+                        td { @if a.coincides.is_empty() { "no fault" } @for c in &a.coincides { span class={ "chip " (band_class(&c.kind)) } { (c.kind) " " (c.what) } " " } }
+                    }
+                } }
+            } }
+            @if results.anomalies.len() > LINES_MAX { p.note { (count((results.anomalies.len() - LINES_MAX) as u64)) " more are in results.json." } }
+            @if results.anomalies_more > 0 { p.note { (many(u64::from(results.anomalies_more), "violated object")) " beyond these were found and not explained." } }
+        }
+    }
+}
+
+/// The terminal's form, to be copied into a bug report.
+fn as_text(anomaly: &Anomaly) -> Markup {
+    let look = Look { width: 110, color: false, unicode: false };
+    html! {
+        details { summary { "The same as text" }
+            pre tabindex="0" { (terminal::anomaly(anomaly, &terminal::Around::default(), &look)) } }
+    }
+}

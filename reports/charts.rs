@@ -1,0 +1,177 @@
+//! Latency and rate over the run, made with plotters.
+//!
+//! Plotters writes fixed colours into its SVG. So each series is drawn in a colour that means nothing (`#0B0000`), and
+//! the style sheet maps those to the palette of the theme; attribute selectors beat presentation attributes.
+
+use crate::buckets::{Axis, Bucket};
+use crate::text::{count, short, span};
+use history::results::FaultRecord;
+use maud::{Markup, PreEscaped, html};
+use plotters::coord::ranged1d::ValueFormatter;
+use plotters::coord::types::RangedCoordf64;
+use plotters::prelude::*;
+
+const TEXT: RGBColor = RGBColor(1, 1, 1);
+const GRID: RGBColor = RGBColor(2, 2, 2);
+const BAND: RGBColor = RGBColor(3, 3, 3);
+const P50: RGBColor = RGBColor(11, 0, 0);
+const P95: RGBColor = RGBColor(12, 0, 0);
+const P99: RGBColor = RGBColor(13, 0, 0);
+const MAX: RGBColor = RGBColor(14, 0, 0);
+const OK: RGBColor = RGBColor(15, 0, 0);
+const FAIL: RGBColor = RGBColor(16, 0, 0);
+const INFO: RGBColor = RGBColor(17, 0, 0);
+const SIZE: (u32, u32) = (640, 250);
+
+type Drawn = Result<(), Box<dyn std::error::Error>>;
+
+/// Both charts, or nothing where the history has no times.
+pub fn charts(axis: Axis, faults: &[FaultRecord], buckets: &[Bucket]) -> Markup {
+    if !axis.timed {
+        return html! {};
+    }
+    let slice = span(axis.length() / buckets.len().max(1) as i64);
+    html! {
+        div.two-up {
+            section.card #latency aria-labelledby="h-latency" {
+                h2 #h-latency { "Latency" small { "of answered operations, by the moment they were sent" } }
+                p.legend { span.l50 { "p50" } span.l95 { "p95" } span.l99 { "p99" } span.lmax { "longest" }
+                    span.lband { "fault" } }
+                (figure("Latency over time on a logarithmic axis", |svg| latency(svg, axis, faults, buckets)))
+                p.note { "One point for about every " (slice) ". Read it upwards: half of the answers came within p50, all within the longest. A gap means that nothing was answered." }
+            }
+            section.card #rate aria-labelledby="h-rate" {
+                h2 #h-rate { "Rate" small { "operations per second, stacked by what became of them" } }
+                p.legend { span.aok { "ok" } span.afail { "failed" } span.ainfo { "never answered" } span.lband { "fault" } }
+                (figure("Operations per second over time", |svg| rate(svg, axis, faults, buckets)))
+                p.note { "Counted by the moment they were sent. Clients wait for answers, so a slow cluster is asked less." }
+            }
+        }
+    }
+}
+
+fn figure(what: &str, draw: impl FnOnce(&mut String) -> Drawn) -> Markup {
+    let mut svg = String::new();
+    let drawn = draw(&mut svg);
+    html! {
+        @match drawn {
+            // Plotters wrote this SVG from numbers alone; nothing of the system under test is in it.
+            Ok(()) => div.plot role="img" aria-label=(what) { (PreEscaped(svg)) },
+            Err(error) => p.note { "This chart could not be drawn: " (error) },
+        }
+    }
+}
+
+fn seconds(axis: Axis, at: i64) -> f64 {
+    at.saturating_sub(axis.from) as f64 / 1e9
+}
+
+fn latency(svg: &mut String, axis: Axis, faults: &[FaultRecord], buckets: &[Bucket]) -> Drawn {
+    let answered = || buckets.iter().flat_map(|b| [b.quantile(0.5), b.quantile(1.0)]).flatten();
+    let least = answered().min().unwrap_or(1_000_000).max(1_000) as f64;
+    let most = answered().max().unwrap_or(1_000_000).max(2_000) as f64;
+    let (low, high) = (10f64.powf(least.log10().floor()), 10f64.powf((most * 1.05).log10().ceil()));
+    let root = SVGBackend::with_string(svg, SIZE).into_drawing_area();
+    let mut chart = ChartBuilder::on(&root)
+        .margin(6)
+        .margin_right(16)
+        .x_label_area_size(26)
+        .y_label_area_size(58)
+        .build_cartesian_2d(0f64..seconds(axis, axis.to), (low..high).log_scale())?;
+    bands(&mut chart, axis, faults, low, high)?;
+    chart
+        .configure_mesh()
+        .light_line_style(TRANSPARENT)
+        .bold_line_style(GRID)
+        .axis_style(GRID)
+        .label_style(("sans-serif", 12, &TEXT))
+        .x_labels(9)
+        .x_label_formatter(&|x| time_label(*x))
+        .y_labels(6)
+        .y_label_formatter(&|y| span(*y as i64))
+        .draw()?;
+    for (share, colour, width) in [(1.0, MAX, 1), (0.99, P99, 2), (0.95, P95, 2), (0.5, P50, 2)] {
+        for run in buckets.chunk_by(|a, b| a.latencies.is_empty() == b.latencies.is_empty()) {
+            let points = run.iter().filter_map(|b| Some((middle(axis, b), b.quantile(share)?.max(1_000) as f64)));
+            let points: Vec<(f64, f64)> = points.collect();
+            if points.len() == 1 {
+                chart.draw_series([Circle::new(points[0], 2, colour.filled())])?;
+            } else if !points.is_empty() {
+                chart.draw_series(LineSeries::new(points, colour.stroke_width(width)))?;
+            }
+        }
+    }
+    root.present()?;
+    Ok(())
+}
+
+fn rate(svg: &mut String, axis: Axis, faults: &[FaultRecord], buckets: &[Bucket]) -> Drawn {
+    let per_second = |b: &Bucket, n: u64| n as f64 / (((b.to - b.from) as f64) / 1e9).max(1e-9);
+    let most = buckets.iter().map(|b| per_second(b, b.all())).fold(1.0, f64::max) * 1.08;
+    let root = SVGBackend::with_string(svg, SIZE).into_drawing_area();
+    let mut chart = ChartBuilder::on(&root)
+        .margin(6)
+        .margin_right(16)
+        .x_label_area_size(26)
+        .y_label_area_size(58)
+        .build_cartesian_2d(0f64..seconds(axis, axis.to), 0f64..most)?;
+    bands(&mut chart, axis, faults, 0.0, most)?;
+    chart
+        .configure_mesh()
+        .light_line_style(TRANSPARENT)
+        .bold_line_style(GRID)
+        .axis_style(GRID)
+        .label_style(("sans-serif", 12, &TEXT))
+        .x_labels(9)
+        .x_label_formatter(&|x| time_label(*x))
+        .y_labels(6)
+        .y_label_formatter(&|y| count(y.round() as u64))
+        .draw()?;
+    // From the whole stack down, so that each lower part covers what is under it.
+    let parts: [(fn(&Bucket) -> u64, RGBColor); 3] = [(|b| b.all(), INFO), (|b| b.ok + b.fail, FAIL), (|b| b.ok, OK)];
+    for (part, colour) in parts {
+        let stairs = buckets.iter().flat_map(|b| {
+            let y = per_second(b, part(b));
+            [(seconds(axis, b.from), y), (seconds(axis, b.to), y)]
+        });
+        chart.draw_series(AreaSeries::new(stairs, 0.0, colour))?;
+    }
+    root.present()?;
+    Ok(())
+}
+
+fn middle(axis: Axis, bucket: &Bucket) -> f64 {
+    (seconds(axis, bucket.from) + seconds(axis, bucket.to)) / 2.0
+}
+
+fn time_label(seconds: f64) -> String {
+    format!("{} s", short(seconds))
+}
+
+fn bands<Y>(
+    chart: &mut ChartContext<SVGBackend, Cartesian2d<RangedCoordf64, Y>>,
+    axis: Axis,
+    faults: &[FaultRecord],
+    low: f64,
+    high: f64,
+) -> Drawn
+where
+    Y: Ranged<ValueType = f64> + ValueFormatter<f64>,
+{
+    // Overlapping faults are one band: what matters here is whether anything was broken.
+    let mut spans: Vec<(i64, i64)> =
+        faults.iter().map(|f| (f.injected, f.healed.unwrap_or(axis.to).max(f.injected))).collect();
+    spans.sort_unstable();
+    let mut merged: Vec<(i64, i64)> = Vec::new();
+    for (from, to) in spans {
+        match merged.last_mut() {
+            Some(last) if from <= last.1 => last.1 = last.1.max(to),
+            Some(_) | None => merged.push((from, to)),
+        }
+    }
+    for (from, to) in merged {
+        let corners = [(seconds(axis, from).max(0.0), low), (seconds(axis, to).min(seconds(axis, axis.to)), high)];
+        chart.draw_series([Rectangle::new(corners, BAND.filled())])?;
+    }
+    Ok(())
+}

@@ -1,0 +1,65 @@
+//! What was done to the cluster, to whom, whether it bit, and whether it was mended.
+
+use crate::buckets::Axis;
+use crate::text::{count, moment, percent, span};
+use crate::timeline::band_class;
+use history::results::{Anomaly, FaultRecord, Results};
+use history::{History, Op, Outcome};
+use maud::{Markup, html};
+
+const LINES_MAX: usize = 200;
+
+/// The table of faults; nothing for a history in which there were none and nobody asked for any.
+pub fn faults(results: &Results, history: &History, axis: Option<Axis>) -> Markup {
+    let all = &results.faults;
+    if all.is_empty() {
+        return html! {};
+    }
+    let bit = all.iter().filter(|f| f.bit.is_some()).count();
+    html! {
+        section.card #faults aria-labelledby="h-faults" {
+            h2 #h-faults { "Faults" small { (count(all.len() as u64)) " injected, " (count(bit as u64)) " seen to bite" } }
+            div.scroll.pad { table {
+                thead { tr { th { "no." } th { "fault" } th { "what, to whom" } th { "from – to" } th.num { "lasted" }
+                    th { "how it was seen to bite" } th.num { "answered ok meanwhile" } th { "anomalies" } } }
+                tbody { @for fault in all.iter().take(LINES_MAX) { (row(results, history, axis, fault)) } }
+            } }
+            @if all.len() > LINES_MAX { p.note { (count((all.len() - LINES_MAX) as u64)) " more are in results.json." } }
+            p.note { "A fault that was not seen to bite proves nothing. Anomalies are those whose operations it overlaps: that is a coincidence, not a cause." }
+        }
+    }
+}
+
+fn row(results: &Results, history: &History, axis: Option<Axis>, fault: &FaultRecord) -> Markup {
+    let inside: Vec<&Anomaly> =
+        results.anomalies.iter().filter(|a| a.coincides.iter().any(|c| c.fault == fault.id)).collect();
+    html! {
+        tr {
+            td { (fault.id) }
+            td { span class={ "chip " (band_class(&fault.kind)) } { (fault.kind) } }
+            td { (fault.what) }
+            td.nowrap { (moment(fault.injected)) " – " @match fault.healed { Some(t) => (moment(t)), None => span.warn { "not healed" } } }
+            td.num { @if let Some(healed) = fault.healed { (span(healed.saturating_sub(fault.injected))) } }
+            td { @match (&fault.bit, &fault.evidence) {
+                    (Some(bit), evidence) => { (evidence.as_deref().unwrap_or("seen")) " " span.faint { "after " (span(bit.saturating_sub(fault.injected))) } },
+                    (None, _) => span.warn { "not seen to bite" },
+                }
+                @if let Some(error) = &fault.error { " " span.warn { "error: " (error) } } }
+            td.num { (meanwhile(history, axis, fault)) }
+            td { @if inside.is_empty() { "none" } @else { span.tag.no { (crate::text::many(inside.len() as u64, "anomaly")) } } }
+        }
+    }
+}
+
+/// The share of operations sent during a fault that were answered ok.
+fn meanwhile(history: &History, axis: Option<Axis>, fault: &FaultRecord) -> String {
+    let Some(axis) = axis.filter(|a| a.timed) else { return "–".to_string() };
+    let until = fault.healed.unwrap_or(axis.to);
+    let sent = |op: &&Op| op.invoke_time >= fault.injected && op.invoke_time <= until;
+    let (mut ok, mut all) = (0, 0);
+    for op in history.ops.iter().filter(sent) {
+        all += 1;
+        ok += u64::from(op.outcome == Outcome::Ok);
+    }
+    percent(ok, all)
+}

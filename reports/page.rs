@@ -1,0 +1,124 @@
+//! The page: one file, no script, no request. A Content-Security-Policy forbids everything but its own style sheet.
+
+use crate::buckets::{Axis, buckets};
+use crate::summary::{glyph, sentence};
+use crate::{anomaly, charts, checked, clean, faults, figures, origin, tables, timeline, verdict};
+use history::History;
+use history::results::Results;
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+use sha2::{Digest, Sha256};
+
+const STYLE: &str = include_str!("style.css");
+
+/// A run, or a history that was checked, as one self-contained page.
+///
+/// The page works from disk, needs no script and makes no request, whatever the history holds. `results` and `history`
+/// should be of the same run; where they are not, the charts show `history` and everything else `results`.
+/// O(n log n) in the operations; the page's size depends on the length of the core, not on that of the history.
+pub fn html(results: &Results, history: &History) -> String {
+    let results = &clean::results(results);
+    let axis = Axis::of(history, &results.faults);
+    let slices = axis.map(|axis| buckets(axis, &results.faults, history.ops.iter())).unwrap_or_default();
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            (head(results))
+            body {
+                a.skip href="#main" { "Skip to the verdict" }
+                (header(results))
+                main #main.wrap {
+                    (verdict::verdict(results))
+                    (anomaly::anomalies(results))
+                    (figures::figures(results, history))
+                    (timeline::timeline(results, history, axis, &slices))
+                    @if let Some(axis) = axis { (charts::charts(axis, &results.faults, &slices)) }
+                    (faults::faults(results, history, axis))
+                    (tables::tables(results))
+                    (checked::checked(results))
+                    (origin::origin(results))
+                }
+                footer.wrap { "Made by perjury " (results.checker.version) " from results.json and the history alone. Results: " code { (results.schema) } "." }
+            }
+        }
+    };
+    page.into_string()
+}
+
+fn head(results: &Results) -> Markup {
+    let policy = format!("default-src 'none'; style-src 'sha256-{}'; img-src data:; base-uri 'none'; form-action 'none'", hash(STYLE));
+    html! {
+        head {
+            meta charset="utf-8";
+            meta http-equiv="Content-Security-Policy" content=(policy);
+            meta name="viewport" content="width=device-width,initial-scale=1";
+            meta name="color-scheme" content="light dark";
+            meta name="referrer" content="no-referrer";
+            title { (glyph(results.verdict)) " " (sentence(results).strong) " · " (subject(results)) }
+            // Browsers ask a server for an icon unless the page has one.
+            link rel="icon" href="data:,";
+            style { (PreEscaped(STYLE)) }
+        }
+    }
+}
+
+fn subject(results: &Results) -> String {
+    match &results.run {
+        Some(run) => format!("{} {}", run.system, run.workload),
+        None => results.checker.history.clone(),
+    }
+}
+
+fn header(results: &Results) -> Markup {
+    let has_faults = !results.faults.is_empty();
+    html! {
+        header.bar { div.wrap {
+            span.brand {
+                svg width="18" height="18" viewBox="0 0 18 18" aria-hidden="true" { path d="M3 4h5M6 9h9M10 14h5"; }
+                "perjury"
+            }
+            span.about { @match &results.run {
+                Some(run) => { (run.workload) " · " (run.system) " " (run.version) @if !run.nodes.is_empty() { " ×" (run.nodes.len()) } " · " (run.started) " · seed " (run.seed) },
+                None => (results.checker.history),
+            } }
+            nav aria-label="Sections" {
+                @if let Some(first) = results.anomalies.first() { a href={ "#a" (first.id) } { "Anomaly" } }
+                a href="#timeline" { "Timeline" }
+                @if has_faults { a href="#faults" { "Faults" } }
+                a href="#checked" { "Checker" }
+                a href="#again" { "Run again" }
+            }
+        } }
+    }
+}
+
+/// SHA-256 in base64, as a Content-Security-Policy names a style sheet.
+fn hash(text: &str) -> String {
+    base64(&Sha256::digest(text.as_bytes()))
+}
+
+fn base64(bytes: &[u8]) -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut out = String::new();
+    for chunk in bytes.chunks(3) {
+        let group = chunk.iter().fold(0u32, |g, b| g << 8 | u32::from(*b)) << (8 * (3 - chunk.len()));
+        for i in 0..4 {
+            let digit = ALPHABET[(group >> (18 - 6 * i) & 63) as usize];
+            out.push(if i <= chunk.len() { digit as char } else { '=' });
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hash_is_the_one_that_browsers_compute() {
+        // The well-known digest of the empty text.
+        assert_eq!(hash(""), "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=");
+        assert_eq!(base64(b"a"), "YQ==");
+        assert_eq!(base64(b"ab"), "YWI=");
+        assert_eq!(base64(b"abc"), "YWJj");
+    }
+}

@@ -1,0 +1,408 @@
+//! The core as a picture: static SVG, complete without a script, one row per client, time stretched to be readable.
+
+mod route;
+
+use crate::plan::{Bar, Plan, place, plan};
+use crate::text::{cut, many, number_word, span};
+use history::results::{Anomaly, CoreOp, Edge, Why};
+use maud::{Markup, html};
+use route::{Node, Rect, Scene};
+
+/// Width of a picture that shares its line with the reasons.
+const BESIDE: u32 = 812;
+/// Width of a picture that has the line for itself.
+const ALONE: u32 = 1312;
+const TOP: f64 = 42.0;
+const PITCH: f64 = 66.0;
+const BOX: f64 = 32.0;
+const STRIP: f64 = 26.0;
+
+/// A drawn core.
+pub struct Picture {
+    /// The SVG.
+    pub svg: Markup,
+    /// Whether it needs the whole width of the page.
+    pub wide: bool,
+    /// How many operations it leaves out.
+    pub left_out: usize,
+}
+
+/// Draws a core. `id` makes the ids of the drawing unique on its page.
+pub fn picture(anomaly: &Anomaly, id: &str) -> Picture {
+    let plan = plan(anomaly);
+    let ops: Vec<&CoreOp> = plan.drawn.iter().map(|&i| &anomaly.ops[i]).collect();
+    let left = gutter(&plan);
+    let needs = needs(&plan, &ops, anomaly);
+    let narrow = place(plan.columns.len() + 1, &needs, 0).last().copied().unwrap_or(0) + left + 14;
+    let wide = narrow > BESIDE;
+    let width = narrow.max(if wide { ALONE } else { BESIDE });
+    let x: Vec<f64> = place(plan.columns.len() + 1, &needs, width - left - 14)
+        .into_iter()
+        .map(|x| f64::from(x + left + 8))
+        .collect();
+    let drawing = Drawing { anomaly, plan: &plan, ops: &ops, x: &x, width: f64::from(width), id };
+    Picture { svg: drawing.svg(), wide, left_out: plan.left_out }
+}
+
+/// How wide a text will be, in pixels; a little too wide rather than too narrow, whatever the font.
+pub fn wide(text: &str, size: f64) -> f64 {
+    let em: f64 = text
+        .chars()
+        .map(|c| match c {
+            'i' | 'l' | 'j' | '.' | ',' | ':' | ';' | '|' | '!' | '\'' => 0.31,
+            'f' | 'r' | 't' | '(' | ')' | '[' | ']' | ' ' | '\u{a0}' | 'I' | '/' => 0.38,
+            'm' | 'w' | 'M' | 'W' | '@' | '→' | '…' => 0.95,
+            'A'..='Z' => 0.70,
+            '\u{1100}'..='\u{ffff}' => 1.05,
+            '\u{10000}'.. => 1.3,
+            _ => 0.61,
+        })
+        .sum();
+    em * size
+}
+
+fn box_text(op: &CoreOp) -> String {
+    cut(&op.text, 36)
+}
+
+fn box_width(op: &CoreOp) -> f64 {
+    wide(&op.label, 13.0) + wide(&box_text(op), 12.5) + 32.0
+}
+
+fn axis_label(plan: &Plan, column: usize) -> String {
+    let unit = if column == 0 && !plan.unit.is_empty() { format!(" {}", plan.unit) } else { String::new() };
+    format!("{}{unit}", plan.columns[column].label)
+}
+
+fn row_names(plan: &Plan, row: usize) -> (String, String) {
+    let row = &plan.rows[row];
+    let nodes = if row.nodes.is_empty() { String::new() } else { format!("via {}", row.nodes.join(", ")) };
+    (cut(&format!("client {}", row.process), 18), cut(&nodes, 20))
+}
+
+/// The width of the names on the left.
+fn gutter(plan: &Plan) -> u32 {
+    let rows = (0..plan.rows.len()).map(|r| row_names(plan, r));
+    let widest = rows.map(|(name, nodes)| wide(&name, 12.5).max(wide(&nodes, 11.5))).fold(88.0, f64::max);
+    widest.max(wide(&plan.heading, 11.5)).ceil() as u32 + 14
+}
+
+/// How far apart columns must be for their texts and arrows.
+fn needs(plan: &Plan, ops: &[&CoreOp], anomaly: &Anomaly) -> Vec<(usize, usize, u32)> {
+    let end = plan.columns.len();
+    let mut needs = Vec::new();
+    let mut need = |from: usize, to: usize, width: f64| needs.push((from, to, width.ceil() as u32));
+    for i in 0..end {
+        let here = wide(&axis_label(plan, i), 10.5);
+        let next = if i + 1 < end { wide(&axis_label(plan, i + 1), 10.5) } else { 0.0 };
+        need(i, i + 1, (here + next) / 2.0 + 12.0);
+    }
+    for (op, bar) in ops.iter().zip(&plan.bars) {
+        need(bar.start, bar.end.unwrap_or(end), box_width(op));
+    }
+    for edge in &anomaly.edges {
+        if let (Some(from), Some(to)) = (find(ops, &edge.from), find(ops, &edge.to)) {
+            if let Some(ret) = plan.bars[from].end {
+                if ret < plan.bars[to].start {
+                    need(ret, plan.bars[to].start, 44.0);
+                }
+            }
+        }
+    }
+    for cell in &plan.cells {
+        let width = wide(&cut(&cell.text, 26), 12.0) + 14.0;
+        match (cell.from, cell.to) {
+            (Some(from), to) => need(from, to.unwrap_or(end), width),
+            // It has the margin on the left as well.
+            (None, Some(to)) if to > 0 => need(0, to, width),
+            (None, _) => {}
+        }
+    }
+    needs
+}
+
+fn find(ops: &[&CoreOp], label: &str) -> Option<usize> {
+    ops.iter().position(|op| op.label == label)
+}
+
+/// The class of an operation: what its box and its badge look like.
+pub fn op_class(op: &CoreOp) -> &'static str {
+    match (op.fatal, op.outcome.as_str()) {
+        (true, _) => "x",
+        (false, "ok") => "k",
+        (false, "fail") => "f",
+        (false, _) => "u",
+    }
+}
+
+/// The class of a reason: real time is grey, values are blue, the one that closes the circle is red.
+pub fn edge_class(anomaly: &Anomaly, edge: &Edge) -> &'static str {
+    let closes = !anomaly.circle.is_empty() && anomaly.edges.last().is_some_and(|last| last.n == edge.n);
+    match (closes, edge.why) {
+        (true, _) => "x",
+        (false, Why::RealTime | Why::SameClient) => "t",
+        (false, Why::Read | Why::Overwritten | Why::Version | Why::Initial) => "v",
+    }
+}
+
+fn edge_label(edge: &Edge) -> String {
+    match (edge.why, edge.gap_ns) {
+        (Why::RealTime, Some(gap)) => format!("returned {} before", span(gap)),
+        (Why::RealTime, None) => "returned before".to_string(),
+        (Why::SameClient, _) => "same client".to_string(),
+        (Why::Read, _) => format!("saw {}'s value", edge.from),
+        (Why::Overwritten, _) => format!("{} saw what {} replaced", edge.from, edge.to),
+        (Why::Version, _) => "older version".to_string(),
+        (Why::Initial, _) => format!("{} saw the initial state", edge.from),
+    }
+}
+
+struct Drawing<'a> {
+    anomaly: &'a Anomaly,
+    plan: &'a Plan,
+    ops: &'a [&'a CoreOp],
+    x: &'a [f64],
+    width: f64,
+    id: &'a str,
+}
+
+impl Drawing<'_> {
+    fn svg(&self) -> Markup {
+        let rows_end = TOP + PITCH * self.plan.rows.len() as f64 - (PITCH - BOX) + 12.0;
+        let strip = rows_end + 14.0;
+        let height = if self.plan.cells.is_empty() { rows_end + 4.0 } else { strip + STRIP + 4.0 };
+        let mut scene = self.scene(rows_end);
+        let arrows = self.arrows(&mut scene);
+        let notes = self.notes(&mut scene);
+        let id = self.id;
+        html! {
+            svg viewBox=(format!("0 0 {} {height:.0}", self.width)) width=(self.width) height=(format!("{height:.0}"))
+                role="img" aria-labelledby={ (id) "-t " (id) "-d" } {
+                title id={ (id) "-t" } { (self.title()) }
+                desc id={ (id) "-d" } { (self.description()) }
+                defs {
+                    @for kind in ["t", "v", "x"] {
+                        marker id={ (id) "-" (kind) } viewBox="0 0 8 8" refX="7.4" refY="4" markerWidth="9" markerHeight="9"
+                            markerUnits="userSpaceOnUse" orient="auto" { path class={ "head " (kind) } d="M0 .4L8 4L0 7.6z"; }
+                    }
+                    pattern id={ (id) "-h" } width="6" height="6" patternTransform="rotate(45)" patternUnits="userSpaceOnUse" {
+                        rect class="hatch" width="1.6" height="6";
+                    }
+                    linearGradient id={ (id) "-fade" } { stop offset=".8" stop-color="#fff"; stop offset="1" stop-color="#fff" stop-opacity="0"; }
+                    mask id={ (id) "-m" } maskContentUnits="objectBoundingBox" {
+                        rect width="1" height="1" fill={ "url(#" (id) "-fade)" };
+                    }
+                }
+                (self.axis(rows_end))
+                (self.names())
+                @for (i, op) in self.ops.iter().enumerate() { (self.bar(op, &self.plan.bars[i], scene.nodes[i].rect)) }
+                (arrows)
+                (notes)
+                @if !self.plan.cells.is_empty() { (self.strip(strip)) }
+            }
+        }
+    }
+
+    fn title(&self) -> String {
+        let key = self.anomaly.key.as_ref().map_or(String::new(), |k| format!(" on {k}"));
+        format!("{}{key}, and why they have no order", many(self.ops.len() as u64, "operation"))
+    }
+
+    fn description(&self) -> String {
+        let ops = self.ops.iter().map(|op| format!("{}: client {}, {}, {}.", op.label, op.process, op.text, outcome(op)));
+        let edges = self.anomaly.edges.iter().map(|e| format!("{} before {}: {}.", e.from, e.to, e.text));
+        ops.chain(edges).collect::<Vec<_>>().join(" ")
+    }
+
+    fn end(&self) -> f64 {
+        self.x.last().copied().unwrap_or(self.width)
+    }
+
+    fn scene(&self, rows_end: f64) -> Scene {
+        let mut nodes = Vec::new();
+        let mut texts = Vec::new();
+        for (op, bar) in self.ops.iter().zip(&self.plan.bars) {
+            let y0 = TOP + PITCH * bar.row as f64;
+            let x0 = self.x[bar.start];
+            let x1 = bar.end.map_or(self.end(), |end| self.x[end]);
+            nodes.push(Node { rect: Rect { x0, y0, x1, y1: y0 + BOX }, row: bar.row, ends: bar.end.is_some() });
+            texts.push(Rect { x0: x0 + 8.0, y0: y0 + 4.0, x1: x0 + box_width(op) - 8.0, y1: y0 + BOX - 4.0 });
+        }
+        let left = self.x.first().copied().unwrap_or(0.0) - 8.0;
+        let bounds = Rect { x0: left, y0: 23.0, x1: self.width, y1: rows_end + 12.0 };
+        Scene { bounds, nodes, texts, routes: Vec::new(), spots: Vec::new(), labels: Vec::new() }
+    }
+
+    fn axis(&self, rows_end: f64) -> Markup {
+        html! {
+            text class="axis" x="0" y="17" { (self.plan.heading) }
+            @for (i, _) in self.plan.columns.iter().enumerate() {
+                text class="time" x=(px(self.x[i])) y="17" { (axis_label(self.plan, i)) }
+                path class="guide" d=(format!("M{0:.1} 24V{1:.1}", self.x[i], rows_end));
+            }
+        }
+    }
+
+    fn names(&self) -> Markup {
+        let from = self.x.first().copied().unwrap_or(0.0) - 8.0;
+        html! {
+            @for r in 0..self.plan.rows.len() {
+                @let y = TOP + PITCH * r as f64 + BOX / 2.0;
+                @let (name, nodes) = row_names(self.plan, r);
+                path class="row" d=(format!("M{from:.1} {y:.1}H{:.1}", self.end()));
+                text class="name" x="0" y=(px(if nodes.is_empty() { y + 4.0 } else { y - 2.0 })) { (name) }
+                @if !nodes.is_empty() { text class="axis" x="0" y=(px(y + 13.0)) { (nodes) } }
+            }
+        }
+    }
+
+    fn bar(&self, op: &CoreOp, bar: &Bar, at: Rect) -> Markup {
+        let reasons = self.anomaly.edges.iter().filter(|e| e.from == op.label || e.to == op.label);
+        let class = reasons.fold(format!("bar {}", op_class(op)), |class, e| format!("{class} e{}", e.n));
+        let (w, h) = (px(at.x1 - at.x0), px(at.y1 - at.y0));
+        html! {
+            g class=(class) {
+                title { (op.label) ": " (op.text) ", client " (op.process)
+                    @if let Some(node) = &op.node { " via " (node) } ", " (outcome(op))
+                    ", history line " (op.invoke_line) @if let Some(line) = op.ret_line { " and " (line) } }
+                @if bar.end.is_some() {
+                    rect class="box" x=(px(at.x0)) y=(px(at.y0)) width=(w) height=(h) rx="7";
+                } @else {
+                    // Open on the right: nobody knows when it ended.
+                    g mask={ "url(#" (self.id) "-m)" } {
+                        @let open = format!("M{1:.1} {2:.1}H{0:.1}a7 7 0 0 0 -7 7v{3:.1}a7 7 0 0 0 7 7H{1:.1}",
+                            at.x0 + 7.0, at.x1, at.y0, BOX - 14.0);
+                        path class="box" d=(open);
+                        path d=(open) fill={ "url(#" (self.id) "-h)" };
+                    }
+                }
+                text class="op" x=(px(at.x0 + 11.0)) y=(px(at.y0 + BOX / 2.0 + 4.5)) {
+                    tspan class="label" { (op.label) } tspan dx="7" { (box_text(op)) }
+                }
+            }
+        }
+    }
+
+    fn arrows(&self, scene: &mut Scene) -> Markup {
+        let drawn: Vec<(&Edge, usize, usize)> = self
+            .anomaly
+            .edges
+            .iter()
+            .filter_map(|e| Some((e, find(self.ops, &e.from)?, find(self.ops, &e.to)?)))
+            .filter(|(_, from, to)| from != to)
+            .collect();
+        let routes: Vec<Vec<route::Point>> = drawn.iter().map(|&(_, f, t)| scene.route(f, t)).collect();
+        let spots: Vec<route::Point> = (0..routes.len()).map(|i| scene.spot(i)).collect();
+        let labels: Vec<Option<Rect>> = drawn
+            .iter()
+            .zip(&spots)
+            .map(|((edge, _, _), &(x, y))| scene.settle(beside(x, y, wide(&edge_label(edge), 11.5))))
+            .collect();
+        html! {
+            @for (i, (edge, _, _)) in drawn.iter().enumerate() {
+                @let kind = edge_class(self.anomaly, edge);
+                g class={ "edge " (kind) " e" (edge.n) } {
+                    title { (edge.n) ": " (edge.from) " before " (edge.to) ": " (edge.text) }
+                    path class="line" d=(route::path(&routes[i])) marker-end={ "url(#" (self.id) "-" (kind) ")" };
+                    circle cx=(px(spots[i].0)) cy=(px(spots[i].1)) r="9.5";
+                    text class="num" x=(px(spots[i].0)) y=(px(spots[i].1 + 4.0)) { (edge.n) }
+                    @if let Some(at) = labels[i] {
+                        text class="say" x=(px(at.x0 + 1.0)) y=(px(at.y1 - 3.5)) { (edge_label(edge)) }
+                    }
+                }
+            }
+        }
+    }
+
+    /// What the open ends mean.
+    fn notes(&self, scene: &mut Scene) -> Markup {
+        let mut notes = Vec::new();
+        for (i, op) in self.ops.iter().enumerate() {
+            let bar = self.plan.bars[i];
+            if bar.end.is_some() {
+                continue;
+            }
+            let text = unanswered(op);
+            let (at, w) = (scene.nodes[i].rect, wide(&text, 11.5));
+            let above = |x: f64| Rect { x0: x, y0: at.y0 - 17.0, x1: x + w, y1: at.y0 - 2.0 };
+            let below = |x: f64| Rect { x0: x, y0: at.y1 + 2.0, x1: x + w, y1: at.y1 + 17.0 };
+            let starts: Vec<f64> = (0..12).map(|k| at.x1 - w - 4.0 - 50.0 * f64::from(k)).filter(|x| *x >= at.x0).collect();
+            let places = starts.iter().map(|&x| above(x)).chain(starts.iter().map(|&x| below(x)));
+            if let Some(free) = scene.settle(places.collect::<Vec<_>>()) {
+                notes.push((free.x0, free.y1 - 3.5, text));
+            }
+        }
+        html! { @for (x, y, text) in notes { text class="say u" x=(px(x)) y=(px(y)) { (text) } } }
+    }
+
+    fn strip(&self, y: f64) -> Markup {
+        let left = self.x.first().copied().unwrap_or(0.0) - 8.0;
+        let subject = self.anomaly.key.as_deref().unwrap_or("the object");
+        html! {
+            text class="name" x="0" y=(px(y + 11.0)) { (cut(subject, 14)) }
+            text class="axis" x="0" y=(px(y + 25.0)) { "can be" }
+            @for cell in &self.plan.cells {
+                @let from = cell.from.map_or(left, |c| self.x[c]);
+                @let to = cell.to.map_or(self.end(), |c| self.x[c]);
+                @let class = if cell.conflict { "x" } else if cell.text.contains(" or ") { "u" } else if cell.text == "?" { "f" } else { "k" };
+                g class={ "state " (class) } {
+                    title { (cell.text) }
+                    rect x=(px(from + 0.75)) y=(px(y)) width=(px((to - from - 1.5).max(0.5))) height=(px(STRIP));
+                    text x=(px((from + to) / 2.0)) y=(px(y + 17.0)) { (fit(&cell.text, to - from - 8.0)) }
+                }
+            }
+        }
+    }
+}
+
+/// Places beside a number: right, left, above, below.
+fn beside(x: f64, y: f64, w: f64) -> Vec<Rect> {
+    let mut places = Vec::new();
+    for dy in [0.0, -9.0, 9.0, -16.0, 16.0] {
+        for x0 in [x + 14.0, x - 14.0 - w] {
+            places.push(Rect { x0, y0: y - 8.0 + dy, x1: x0 + w, y1: y + 7.0 + dy });
+        }
+    }
+    places
+}
+
+/// As much of `text` as is sure to fit into `room` pixels.
+fn fit(text: &str, room: f64) -> String {
+    let mut max = text.chars().count();
+    while max > 1 && wide(&cut(text, max), 12.0) > room {
+        max -= 1;
+    }
+    if wide(&cut(text, max), 12.0) > room { String::new() } else { cut(text, max) }
+}
+
+/// `ok`, `failed`, `no reply within 1 s: may or may not have happened`.
+pub fn outcome(op: &CoreOp) -> String {
+    match op.outcome.as_str() {
+        "ok" => "answered ok".to_string(),
+        "fail" => "failed: did not happen".to_string(),
+        _ => unanswered(op),
+    }
+}
+
+fn unanswered(op: &CoreOp) -> String {
+    let waited = op.ret_time.zip(op.invoke_time).map(|(ret, invoke)| ret.saturating_sub(invoke)).filter(|w| *w > 0);
+    match waited {
+        Some(waited) => format!("no reply within {}: may or may not have happened", span(waited)),
+        None => "no reply: may or may not have happened".to_string(),
+    }
+}
+
+/// What stands under the picture.
+pub fn caption(picture: &Picture) -> String {
+    let stretched = "Time is stretched so that every operation can be read; the numbers are exact.";
+    if picture.left_out == 0 {
+        return stretched.to_string();
+    }
+    let verb = if picture.left_out == 1 { "is" } else { "are" };
+    format!("{stretched} {} more of the set {verb} not drawn, only listed.", crate::text::title(&number_word(picture.left_out)))
+}
+
+fn px(value: f64) -> String {
+    let text = format!("{value:.1}");
+    text.strip_suffix(".0").map(str::to_string).unwrap_or(text)
+}

@@ -1,0 +1,266 @@
+//! Where the parts of a core stand: a column per instant, a row per client. The page and the terminal share it, so
+//! that both show the same labels, the same times and the same order.
+//!
+//! ```text
+//!   column     0    1    2     3  │ end
+//!   row 0      [ A  ]    :     :  │       A: 0 to 1
+//!   row 1      :    :    [ B ~~~~~│~      B: 2 to the end, never answered
+//! ```
+//! Columns are stretched: each is as far from the next as its labels need, and the exact times stand on top.
+
+use history::results::{Anomaly, CoreOp, StateSpan};
+
+/// Most operations that a picture shows.
+pub const DRAWN_MAX: usize = 20;
+
+/// A core laid out, before anyone has said how wide a character is.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The operations that are drawn, as positions in `Anomaly::ops`.
+    pub drawn: Vec<usize>,
+    /// How many are not.
+    pub left_out: usize,
+    /// The instants, in order.
+    pub columns: Vec<Column>,
+    /// What the labels on top are: `time, 37 s +`.
+    pub heading: String,
+    /// The unit of the labels: `ms`; empty if they are no times.
+    pub unit: &'static str,
+    /// The clients.
+    pub rows: Vec<Row>,
+    /// One for each of `drawn`.
+    pub bars: Vec<Bar>,
+    /// What the object could be, in columns.
+    pub cells: Vec<Cell>,
+}
+
+/// An instant at which an operation of the core was sent or answered.
+#[derive(Clone, Debug)]
+pub struct Column {
+    /// Its rank in the history.
+    pub rank: u32,
+    /// What stands on top: `402`.
+    pub label: String,
+}
+
+/// A line of the picture.
+#[derive(Clone, Debug)]
+pub struct Row {
+    /// The process.
+    pub process: i64,
+    /// The nodes that it asked, in order of first appearance.
+    pub nodes: Vec<String>,
+}
+
+/// An operation in the picture.
+#[derive(Clone, Copy, Debug)]
+pub struct Bar {
+    /// Its row.
+    pub row: usize,
+    /// Column of its invocation.
+    pub start: usize,
+    /// Column of its return; `None` if it never returned, and then it reaches the end.
+    pub end: Option<usize>,
+}
+
+/// What the object could be, between two columns.
+#[derive(Clone, Debug)]
+pub struct Cell {
+    /// Column where it begins; `None` is the left margin.
+    pub from: Option<usize>,
+    /// Column where it ends; `None` is the right margin.
+    pub to: Option<usize>,
+    /// `41 or 42`.
+    pub text: String,
+    /// Whether nothing fits here.
+    pub conflict: bool,
+}
+
+/// Lays out a core. O(n² log n) in its operations.
+pub fn plan(anomaly: &Anomaly) -> Plan {
+    let drawn = choose(anomaly);
+    let ops: Vec<&CoreOp> = drawn.iter().map(|&i| &anomaly.ops[i]).collect();
+    let mut instants: Vec<Instant> = Vec::new();
+    for op in &ops {
+        instants.push(Instant { rank: op.invoke, time: op.invoke_time, line: op.invoke_line });
+        if let Some(rank) = returned(op) {
+            instants.push(Instant { rank, time: op.ret_time, line: op.ret_line.unwrap_or(0) });
+        }
+    }
+    instants.sort_by_key(|i| i.rank);
+    instants.dedup_by_key(|i| i.rank);
+    let (heading, unit, labels) = label(&instants);
+    let columns: Vec<Column> =
+        instants.iter().zip(labels).map(|(i, label)| Column { rank: i.rank, label }).collect();
+    let at = |rank: u32| columns.partition_point(|c| c.rank < rank);
+    let (rows, bars) = rows(&ops, &at);
+    let cells = cells(anomaly, &columns);
+    Plan { left_out: anomaly.ops.len() - drawn.len(), drawn, columns, heading, unit, rows, bars, cells }
+}
+
+/// The rank of the return, unless the data are odd and it lies before the invocation.
+fn returned(op: &CoreOp) -> Option<u32> {
+    op.ret.filter(|&ret| ret > op.invoke)
+}
+
+/// All operations of a small core; of a large one those that the proof speaks of.
+fn choose(anomaly: &Anomaly) -> Vec<usize> {
+    let all = 0..anomaly.ops.len();
+    if anomaly.ops.len() <= DRAWN_MAX {
+        return all.collect();
+    }
+    let spoken = |label: &String| {
+        anomaly.circle.contains(label) || anomaly.edges.iter().any(|e| e.from == *label || e.to == *label)
+    };
+    let mut chosen: Vec<usize> =
+        all.clone().filter(|&i| anomaly.ops[i].fatal || spoken(&anomaly.ops[i].label)).collect();
+    for i in all {
+        if chosen.len() < DRAWN_MAX && !chosen.contains(&i) {
+            chosen.push(i);
+        }
+    }
+    chosen.truncate(DRAWN_MAX);
+    chosen.sort_unstable();
+    chosen
+}
+
+struct Instant {
+    rank: u32,
+    time: Option<i64>,
+    line: u32,
+}
+
+/// Times where they were recorded and agree with the order; else lines of the file; else numbers of events.
+fn label(instants: &[Instant]) -> (String, &'static str, Vec<String>) {
+    let times: Vec<i64> = instants.iter().filter_map(|i| i.time).collect();
+    if times.len() == instants.len() && !times.is_empty() && times.windows(2).all(|w| w[0] <= w[1]) {
+        return time_labels(&times);
+    }
+    if instants.iter().all(|i| i.line > 0) && instants.windows(2).all(|w| w[0].line < w[1].line) {
+        return ("line".to_string(), "", instants.iter().map(|i| i.line.to_string()).collect());
+    }
+    ("event".to_string(), "", instants.iter().map(|i| i.rank.to_string()).collect())
+}
+
+/// Labels with as few decimals as tell different instants apart, after a common start that is said once.
+fn time_labels(times: &[i64]) -> (String, &'static str, Vec<String>) {
+    const SECOND: i64 = 1_000_000_000;
+    let (first, last) = (times[0], times[times.len() - 1]);
+    let long = last.saturating_sub(first) > 10 * SECOND;
+    let base = if long || first < 0 { 0 } else { first / SECOND };
+    let (unit, scale) = if long { ("s", 1e9) } else { ("ms", 1e6) };
+    let heading = if base == 0 { "time".to_string() } else { format!("time, {base} s +") };
+    let render = |decimals: usize| -> Vec<String> {
+        times.iter().map(|t| format!("{:.*}", decimals, (t - base * SECOND) as f64 / scale)).collect()
+    };
+    let told_apart = |labels: &[String]| {
+        times.windows(2).zip(labels.windows(2)).all(|(t, l)| (t[0] == t[1]) == (l[0] == l[1]))
+    };
+    let decimals = (if long { 1 } else { 0 }..=6).find(|&d| told_apart(&render(d))).unwrap_or(6);
+    (heading, unit, render(decimals))
+}
+
+/// A row per client. A client whose operations overlap (one that went on after an unanswered call) gets another.
+fn rows(ops: &[&CoreOp], at: &impl Fn(u32) -> usize) -> (Vec<Row>, Vec<Bar>) {
+    let mut order: Vec<usize> = (0..ops.len()).collect();
+    order.sort_by_key(|&i| ops[i].invoke);
+    let mut rows: Vec<Row> = Vec::new();
+    let mut busy_until: Vec<Option<u32>> = Vec::new();
+    let mut bars = vec![Bar { row: 0, start: 0, end: None }; ops.len()];
+    for i in order {
+        let op = ops[i];
+        let free = (0..rows.len())
+            .find(|&r| rows[r].process == op.process && busy_until[r].is_some_and(|ret| ret < op.invoke));
+        let row = free.unwrap_or_else(|| {
+            rows.push(Row { process: op.process, nodes: Vec::new() });
+            busy_until.push(None);
+            rows.len() - 1
+        });
+        busy_until[row] = returned(op);
+        if let Some(node) = &op.node {
+            if !rows[row].nodes.contains(node) {
+                rows[row].nodes.push(node.clone());
+            }
+        }
+        bars[i] = Bar { row, start: at(op.invoke), end: returned(op).map(at) };
+    }
+    (rows, bars)
+}
+
+fn cells(anomaly: &Anomaly, columns: &[Column]) -> Vec<Cell> {
+    let mut cells: Vec<Cell> = Vec::new();
+    let mut spans: Vec<&StateSpan> = anomaly.states.iter().filter(|s| s.from < s.to).collect();
+    spans.sort_by_key(|s| s.from);
+    for span in spans {
+        // To the instant at or before the beginning, from the instant at or after the end.
+        let from = columns.partition_point(|c| c.rank <= span.from).checked_sub(1);
+        let to = Some(columns.partition_point(|c| c.rank < span.to)).filter(|&c| c < columns.len());
+        let overlaps = cells.last().is_some_and(|last| last.to.is_none() || last.to > from);
+        let empty = to == Some(0) && from.is_none() && columns.is_empty();
+        if !overlaps && !empty {
+            cells.push(Cell { from, to, text: state_text(anomaly, span), conflict: span.conflict });
+        }
+    }
+    cells
+}
+
+/// `41 or 42`; where nothing fits, what the object holds and what was seen instead: `42, not 41`.
+fn state_text(anomaly: &Anomaly, span: &StateSpan) -> String {
+    let possible = span.possible.join(" or ");
+    if !span.conflict {
+        return if possible.is_empty() { "?".to_string() } else { possible };
+    }
+    let there = anomaly.ops.iter().find(|op| op.fatal && op.invoke < span.to && op.ret.is_none_or(|r| r > span.from));
+    let seen = there.and_then(|op| op.text.split_once("→ ")).map(|(_, seen)| seen.trim());
+    match (possible.is_empty(), seen) {
+        (false, Some(seen)) if !span.possible.iter().any(|p| p == seen) => format!("{possible}, not {seen}"),
+        (false, _) => format!("{possible}: conflict"),
+        (true, Some(seen)) => format!("not {seen}"),
+        (true, None) => "nothing fits".to_string(),
+    }
+}
+
+/// Puts `count` columns as close together as `needs` (from, to, distance) allow, then spreads what is left of `total`
+/// over the gaps. Distances only ever grow. O(count · needs).
+pub fn place(count: usize, needs: &[(usize, usize, u32)], total: u32) -> Vec<u32> {
+    let mut x = vec![0u32; count];
+    for j in 1..count {
+        x[j] = x[j - 1];
+        for &(from, to, distance) in needs {
+            if to == j && from < to {
+                x[j] = x[j].max(x[from].saturating_add(distance));
+            }
+        }
+    }
+    let used = x.last().copied().unwrap_or(0);
+    if used < total && count > 1 {
+        let slack = u64::from(total - used);
+        for (j, x) in x.iter_mut().enumerate() {
+            *x += (slack * j as u64 / (count as u64 - 1)) as u32;
+        }
+    }
+    x
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_that_differ_have_labels_that_differ() {
+        let (heading, unit, labels) = time_labels(&[37_402_100_000, 37_402_150_000, 37_431_000_000]);
+        assert_eq!((heading.as_str(), unit), ("time, 37 s +", "ms"));
+        assert_eq!(labels, ["402.10", "402.15", "431.00"]);
+        let (heading, unit, labels) = time_labels(&[0, 59_000_000_000]);
+        assert_eq!((heading.as_str(), unit), ("time", "s"));
+        assert_eq!(labels, ["0.0", "59.0"]);
+    }
+
+    #[test]
+    fn columns_keep_their_distances_when_they_are_spread() {
+        let x = place(4, &[(0, 1, 10), (1, 2, 5), (0, 3, 40)], 100);
+        assert_eq!(x[3], 100);
+        assert!(x[1] - x[0] >= 10 && x[2] - x[1] >= 5);
+        assert_eq!(place(0, &[], 10), Vec::<u32>::new());
+    }
+}

@@ -1,0 +1,47 @@
+//! The gallery is what the code makes: one committed page for each kind of finding and each verdict.
+//!
+//! `UPDATE_GALLERY=1 cargo test -p perjury-reports --test gallery` writes it anew; look at the pages before committing.
+
+mod fixtures;
+
+use fixtures::cases;
+use std::path::PathBuf;
+
+const PAGE_MAX: usize = 150_000;
+
+fn gallery() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("gallery")
+}
+
+#[test]
+fn the_committed_pages_are_what_the_code_makes() {
+    let update = std::env::var_os("UPDATE_GALLERY").is_some();
+    for case in cases::all() {
+        let page = reports::html(&case.results, &case.history);
+        let path = gallery().join(format!("{}.html", case.name));
+        if update {
+            std::fs::write(&path, &page).expect("the gallery can be written");
+        }
+        let committed = std::fs::read_to_string(&path).unwrap_or_default();
+        // Some checkouts change line ends.
+        assert!(
+            committed.replace("\r\n", "\n") == page,
+            "{} differs from what the code makes; UPDATE_GALLERY=1 writes it anew",
+            path.display()
+        );
+        assert!(page.len() <= PAGE_MAX, "{} has {} bytes", case.name, page.len());
+    }
+}
+
+#[test]
+fn the_gallery_holds_nothing_else() {
+    let mut expected: Vec<String> = cases::all().iter().map(|c| format!("{}.html", c.name)).collect();
+    expected.sort();
+    let mut found: Vec<String> = std::fs::read_dir(gallery())
+        .expect("there is a gallery")
+        .map(|entry| entry.expect("it can be listed").file_name().to_string_lossy().into_owned())
+        .filter(|name| name.ends_with(".html"))
+        .collect();
+    found.sort();
+    assert_eq!(found, expected);
+}

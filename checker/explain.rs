@@ -1,1 +1,342 @@
-//! Turns a counterexample into what a person can follow.
+//! Turns a counterexample into what a person can follow: a kind, a sentence, a story, numbered reasons that run in a
+//! circle, every order with the place where it breaks, and what the object could be in between.
+//!
+//! ```text
+//!  Counterexample (indices) ─▶ support added ─▶ projected by the model ─┬▶ Scene: facts ─▶ reasons ─▶ circle ─▶ kind
+//!                                                                       └▶ World: orders, states
+//! ```
+//! Nothing here decides a verdict. What is told about a core is derived again from the history, by rules of its own.
+
+mod classify;
+mod classify_other;
+mod edges;
+mod facts;
+mod fingerprint;
+mod graph;
+mod orders;
+mod reasons;
+mod scene;
+mod states;
+mod story;
+mod words;
+mod world;
+
+use crate::keyed::Keyed;
+use crate::model::Model;
+use crate::objects::{Built, build};
+use crate::problem::Problem;
+use crate::spec::{ModelName, NilRead, Spec, Specified};
+use crate::verdict::{Counterexample, Property};
+use facts::{Act, Family, Happened, Reading};
+use history::results::{Anomaly, CoreOp, OrderRow, Role, StateSpan};
+use history::{History, NEVER, NO_TIME, Op, Outcome, Value, ValueId};
+use scene::Scene;
+use world::{Base, World};
+
+pub use fingerprint::coincide;
+
+/// The explanation of `counterexample`, which was found in `history` under `spec`, as number `id` of the list.
+///
+/// Writes that the core's reads name are added to it as support, so that nobody has to look for them. Faults are not
+/// looked at: see [`coincide`]. O(size of the history) and exponential in the size of the core within fixed bounds.
+pub fn explain(
+    history: &History,
+    spec: &Spec,
+    property: Property,
+    counterexample: &Counterexample,
+    id: u32,
+) -> Anomaly {
+    let (mut part, core, fatal) = part_of(history, counterexample);
+    let told = crate::with_model!(spec.model, M => told::<M>(&mut part, spec, property, &core));
+    let family = Family::of(spec.model.name());
+    let initial = spec.initial.clone().unwrap_or(Value::Null);
+    let scene = Scene::new(&part, &told.core, Base::from(property), reading(spec), &initial);
+    let (graph, circle) = reasons::reasons(&scene);
+    let finding = classify::classify(&scene, &graph, circle.as_ref());
+    let (edges, around) = match &circle {
+        Some(circle) => graph.number(circle, &scene.labels, &scene.invoke, |a, b| scene.gap(a, b)),
+        None => (Vec::new(), Vec::new()),
+    };
+    let blamed = fatal.and_then(|f| scene.position(f)).or_else(|| {
+        let circle = circle.as_ref()?;
+        Some(graph.reasons[*circle.around.last()?].from)
+    });
+    let ops = (0..told.core.len())
+        .map(|at| core_op(&scene, at, told.texts[at].clone(), told.pure[at], blamed == Some(at)))
+        .collect();
+    let mut anomaly = Anomaly {
+        id,
+        kind: finding.kind.to_string(),
+        property: property.name().to_string(),
+        model: spec.model.name().to_string(),
+        sentence: sentence(finding.kind, told.core.len(), spec.model),
+        story: story::story(&scene, &finding, &told.texts, counterexample.minimal),
+        key: key(&scene, family),
+        minimal: counterexample.minimal,
+        fingerprint: String::new(),
+        ops,
+        edges,
+        circle: around,
+        orders: told.orders,
+        orders_total: told.orders_total,
+        states: told.states,
+        coincides: Vec::new(),
+    };
+    anomaly.fingerprint = fingerprint::fingerprint(&anomaly);
+    anomaly
+}
+
+/// The kind's sentence, with its slots filled.
+fn sentence(kind: &str, ops: usize, model: ModelName) -> String {
+    match crate::kinds::find(kind) {
+        Some(kind) if kind.name != "generic" => kind.sentence.to_string(),
+        _ => format!(
+            "{} operations cannot be put in any order that the model {} allows",
+            words::number(ops, false),
+            model.name()
+        ),
+    }
+}
+
+fn reading(spec: &Spec) -> Reading {
+    Reading {
+        family: Family::of(spec.model.name()),
+        nil_unknown: spec.nil_read == NilRead::Unknown,
+        lease: spec.model == ModelName::Lock,
+        strings: spec.model == ModelName::Kv,
+    }
+}
+
+/// The operations on the keys of the core alone, with the core and its fatal operation as indices into them. Ranks,
+/// lines and times stay those of the whole history.
+fn part_of(history: &History, counterexample: &Counterexample) -> (History, Vec<u32>, Option<u32>) {
+    let core: Vec<u32> =
+        counterexample.core.iter().copied().filter(|&i| (i as usize) < history.ops.len()).collect();
+    let mut keys: Vec<ValueId> = core.iter().map(|&i| history.ops[i as usize].key).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    let kept: Vec<u32> = (0..history.ops.len() as u32)
+        .filter(|&i| keys.binary_search(&history.ops[i as usize].key).is_ok())
+        .collect();
+    let part = History {
+        ops: kept.iter().map(|&i| history.ops[i as usize]).collect(),
+        values: history.values.clone(),
+        processes: history.processes.clone(),
+        ranks: history.ranks,
+        source: history.source.clone(),
+        ..History::default()
+    };
+    let moved = |i: u32| kept.binary_search(&i).ok().map(|at| at as u32);
+    let mut core: Vec<u32> = core.iter().filter_map(|&i| moved(i)).collect();
+    core.sort_unstable();
+    (part, core, counterexample.fatal.and_then(moved))
+}
+
+/// What the model says about a core.
+struct Told {
+    /// The core with its support, as far as it constrains anything.
+    core: Vec<u32>,
+    /// Each operation as a person reads it.
+    texts: Vec<String>,
+    /// Whether each operation only observes.
+    pure: Vec<bool>,
+    orders: Vec<OrderRow>,
+    orders_total: u64,
+    states: Vec<StateSpan>,
+}
+
+fn told<M: Specified>(part: &mut History, spec: &Spec, property: Property, core: &[u32]) -> Told {
+    let initial = spec.initial.clone().unwrap_or(Value::Null);
+    let noun = Family::of(spec.model.name()).noun();
+    // Whoever found the counterexample built the same problems; without one, the operations speak for themselves.
+    let Ok(built) = build::<M>(part, spec) else {
+        let texts = core.iter().map(|&i| plain(part, &part.ops[i as usize])).collect();
+        let pure = vec![false; core.len()];
+        return Told {
+            core: core.to_vec(),
+            texts,
+            pure,
+            orders: Vec::new(),
+            orders_total: 0,
+            states: Vec::new(),
+        };
+    };
+    let supported = {
+        let scene = Scene::new(part, core, Base::from(property), reading(spec), &initial);
+        let mut supported = core.to_vec();
+        supported.extend(scene.support());
+        supported.sort_unstable();
+        supported.dedup();
+        supported
+    };
+    match one_object(built, core) {
+        Ok((problem, keys)) => {
+            let name = name(part, &keys, noun);
+            tell(part, &problem, property, core, &supported, &name, reading(spec))
+        }
+        Err(built) => {
+            let problem: Problem<Keyed<M>> = built.joined(|keys| name(part, keys, noun));
+            tell(part, &problem, property, core, &supported, noun, reading(spec))
+        }
+    }
+}
+
+/// The one object that holds the whole core, or all of them back.
+fn one_object<M: Model>(mut built: Built<M>, core: &[u32]) -> Result<(Problem<M>, Vec<ValueId>), Built<M>> {
+    let holds = |problem: &Problem<M>| {
+        let sources: Vec<u32> = problem.ops.iter().map(|op| op.source).collect();
+        core.iter().all(|source| sources.binary_search(source).is_ok())
+    };
+    match built.objects.iter().position(|object| holds(&object.problem)) {
+        Some(at) => {
+            let object = built.objects.swap_remove(at);
+            Ok((object.problem, object.keys))
+        }
+        None => Err(built),
+    }
+}
+
+fn name(part: &History, keys: &[ValueId], noun: &str) -> String {
+    match keys {
+        [key] => part.values.get(*key).to_string(),
+        _ => noun.to_string(),
+    }
+}
+
+/// Projects the problem to the core with its support (to the core alone, should the support allow an order after all)
+/// and tells its orders and states.
+fn tell<M: Model>(
+    part: &History,
+    problem: &Problem<M>,
+    property: Property,
+    core: &[u32],
+    supported: &[u32],
+    object: &str,
+    reading: Reading,
+) -> Told {
+    let with = projected(part, problem, property, supported, object, reading);
+    match with {
+        Some(told) => told,
+        None => projected(part, problem, property, core, object, reading).unwrap_or_else(|| Told {
+            core: core.to_vec(),
+            texts: core.iter().map(|&i| plain(part, &part.ops[i as usize])).collect(),
+            pure: vec![false; core.len()],
+            orders: Vec::new(),
+            orders_total: 0,
+            states: Vec::new(),
+        }),
+    }
+}
+
+/// None if the projection has a legal order.
+fn projected<M: Model>(
+    part: &History,
+    problem: &Problem<M>,
+    property: Property,
+    core: &[u32],
+    object: &str,
+    reading: Reading,
+) -> Option<Told> {
+    let mut keep: Vec<bool> = problem.ops.iter().map(|op| core.contains(&op.source)).collect();
+    let small = problem.model.project(&problem.ops, &mut keep, property);
+    let core: Vec<u32> = small.ops.iter().map(|op| op.source).collect();
+    let texts = small.ops.iter().map(|op| small.model.describe_op(&part.values, op.op)).collect();
+    let pure = small.ops.iter().map(|op| small.model.is_pure(op.op)).collect();
+    let mut told = Told { core, texts, pure, orders: Vec::new(), orders_total: 0, states: Vec::new() };
+    let base = Base::from(property);
+    if let Some(world) = World::new(&small, &part.values, &told.core, base, object.to_string()) {
+        let labels: Vec<String> = (0..told.core.len()).map(scene::label).collect();
+        let orders = orders::orders(&world, &labels);
+        if orders.legal {
+            return None;
+        }
+        (told.orders, told.orders_total) = (orders.rows, orders.total);
+        told.states = match base {
+            Base::RealTime => states::states(&world, has_a_past(part, &told.core, reading)),
+            // Without real time there is no "between".
+            Base::Program => Vec::new(),
+        };
+    }
+    Some(told)
+}
+
+/// Whether something that the core leaves out may have changed the object before the core's first return.
+fn has_a_past(part: &History, core: &[u32], reading: Reading) -> bool {
+    let first = core.iter().map(|&i| part.ops[i as usize].ret).min().unwrap_or(0);
+    facts::facts(part, core, reading).iter().any(|f| {
+        f.happened != Happened::No
+            && !matches!(f.act, Act::Saw(_))
+            && !core.contains(&f.op)
+            && part.ops[f.op as usize].invoke < first
+    })
+}
+
+/// An operation without a model: its function and its values.
+fn plain(part: &History, op: &Op) -> String {
+    let value =
+        |id: ValueId| if id == ValueId::NULL { String::new() } else { format!(" {}", part.values.get(id)) };
+    let answer = if op.outcome == Outcome::Ok && op.output != op.input && op.output != ValueId::NULL {
+        format!(" →{}", value(op.output))
+    } else {
+        String::new()
+    };
+    format!("{}{}{answer}", part.values.get(op.f), value(op.input))
+}
+
+/// The key that the whole core is about, as text.
+fn key(scene: &Scene<'_>, family: Family) -> Option<String> {
+    let mut keys: Vec<ValueId> = (0..scene.core.len()).map(|at| scene.op(at).key).collect();
+    if family == Family::Register && keys.iter().all(|&k| k == ValueId::NULL) {
+        keys = scene.core_facts().map(|(_, f)| f.key).collect();
+    }
+    keys.sort_unstable();
+    keys.dedup();
+    match keys[..] {
+        [key] if key != ValueId::NULL => Some(scene.value(key)),
+        _ => None,
+    }
+}
+
+fn core_op(scene: &Scene<'_>, at: usize, text: String, pure: bool, fatal: bool) -> CoreOp {
+    let op = scene.op(at);
+    let observes = scene.core_facts().any(|(position, f)| {
+        position == at
+            && f.happened == Happened::Yes
+            && matches!(f.act, Act::Saw(_) | Act::Acquired(_) | Act::Guarded(_))
+    });
+    let some =
+        |id: ValueId| if id == ValueId::NULL { None } else { Some(plain_text(scene.history.values.get(id))) };
+    let time = |t: i64| if t == NO_TIME { None } else { Some(t) };
+    CoreOp {
+        label: scene.labels[at].clone(),
+        role: if (observes || pure) && op.outcome != Outcome::Info {
+            Role::Observation
+        } else {
+            Role::Support
+        },
+        process: scene.history.processes.get(op.process as usize).copied().unwrap_or(i64::from(op.process)),
+        node: some(op.node),
+        f: some(op.f).unwrap_or_default(),
+        key: if op.key == ValueId::NULL { None } else { Some(scene.value(op.key)) },
+        text,
+        outcome: match op.outcome {
+            Outcome::Ok => "ok",
+            Outcome::Fail => "fail",
+            Outcome::Info => "info",
+        }
+        .to_string(),
+        error: some(op.error),
+        invoke: op.invoke,
+        ret: if op.ret == NEVER { None } else { Some(op.ret) },
+        invoke_time: time(op.invoke_time),
+        ret_time: time(op.ret_time),
+        invoke_line: op.invoke_line,
+        ret_line: if op.ret_line == 0 { None } else { Some(op.ret_line) },
+        fatal,
+    }
+}
+
+/// Names without quotes.
+fn plain_text(value: &Value) -> String {
+    value.as_text().map_or_else(|| value.to_string(), str::to_string)
+}

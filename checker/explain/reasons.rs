@@ -1,0 +1,273 @@
+//! Reasons for sets, queues and locks, where they are short. Counters have none: their proof is the table of orders.
+
+use super::edges::{base, saturate};
+use super::facts::{Act, Fact, Family, Happened};
+use super::graph::{Circle, Graph};
+use super::scene::Scene;
+use history::results::Why;
+use history::{Outcome, Value, ValueId};
+
+/// Cores up to this size are searched for a circle.
+const NODES_MAX: usize = 40;
+
+/// The reasons of a core, and a circle if they run in one.
+pub(crate) fn reasons(scene: &Scene<'_>) -> (Graph, Option<Circle>) {
+    if scene.core.len() > NODES_MAX {
+        return (Graph::new(scene.core.len()), None);
+    }
+    match scene.reading.family {
+        Family::Register => super::edges::register(scene),
+        Family::Set => set(scene),
+        Family::Queue => queue(scene),
+        Family::Lock => lock(scene),
+        Family::Counter | Family::Other => {
+            let mut graph = base(scene);
+            let circle = saturate(&mut graph, scene, |_| false);
+            (graph, circle)
+        }
+    }
+}
+
+/// A growing set: who saw an element comes after its add, who did not see it comes before.
+fn set(scene: &Scene<'_>) -> (Graph, Option<Circle>) {
+    let mut graph = base(scene);
+    if scene.facts.iter().any(|f| f.act == Act::Changed) {
+        return (graph, None);
+    }
+    let adds: Vec<(usize, ValueId, ValueId)> = scene
+        .core_facts()
+        .filter_map(|(at, f)| match f.act {
+            Act::Put(element) if f.happened != Happened::No => Some((at, f.key, element)),
+            _ => None,
+        })
+        .collect();
+    let mut happened: Vec<usize> =
+        adds.iter().map(|a| a.0).filter(|&at| scene.op(at).outcome == Outcome::Ok).collect();
+    let reads: Vec<(usize, Fact)> = scene
+        .core_facts()
+        .filter(|(_, f)| matches!(f.act, Act::Saw(_)) && f.happened == Happened::Yes)
+        .collect();
+    for &(read, fact) in &reads {
+        for &(add, _, element) in adds.iter().filter(|a| a.1 == fact.key) {
+            let once = scene.writers(fact.key, element).nth(1).is_none();
+            if contains(scene, fact, element) && once && !starts_with(scene, fact.key, element) {
+                let (r, a, v) = (scene.label(read), scene.label(add), scene.value(element));
+                let mut text = format!("{r} saw {v}, and only {a} ever added it");
+                if scene.op(add).outcome == Outcome::Info {
+                    text.push_str(&format!(" (so {a} did happen)"));
+                }
+                graph.add(add, read, Why::Read, Vec::new(), text);
+                happened.push(add);
+            }
+        }
+    }
+    for &(read, fact) in &reads {
+        for &(add, _, element) in adds.iter().filter(|a| a.1 == fact.key && happened.contains(&a.0)) {
+            if !contains(scene, fact, element) {
+                let (r, a, v) = (scene.label(read), scene.label(add), scene.value(element));
+                let text = format!("{r} did not see {v}, which {a} adds and nobody removes");
+                graph.add(read, add, Why::Initial, Vec::new(), text);
+            }
+        }
+    }
+    let circle = saturate(&mut graph, scene, |_| false);
+    (graph, circle)
+}
+
+/// Whether a read of all members saw `element`.
+pub(crate) fn contains(scene: &Scene<'_>, read: Fact, element: ValueId) -> bool {
+    let Act::Saw(members) = read.act else { return false };
+    let element = scene.history.values.get(element);
+    scene.history.values.get(members).as_list().is_some_and(|members| members.contains(element))
+}
+
+/// Whether the object held `element` before everything.
+fn starts_with(scene: &Scene<'_>, key: ValueId, element: ValueId) -> bool {
+    let initial = scene.initial(key).map(|id| scene.history.values.get(id));
+    initial.and_then(Value::as_list).is_some_and(|items| items.contains(scene.history.values.get(element)))
+}
+
+/// A message of the core: who put it in and, if it is known, who took it out.
+struct Message {
+    value: ValueId,
+    put: usize,
+    taken: Option<usize>,
+}
+
+/// A first-in-first-out queue whose messages differ.
+fn queue(scene: &Scene<'_>) -> (Graph, Option<Circle>) {
+    let mut graph = base(scene);
+    let messages = messages(scene);
+    for message in &messages {
+        let Some(taken) = message.taken else { continue };
+        let (e, d, v) = (scene.label(message.put), scene.label(taken), scene.value(message.value));
+        let mut text = format!("{d} took {v}, and only {e} ever put it in");
+        if scene.op(message.put).outcome == Outcome::Info {
+            text.push_str(&format!(" (so {e} did happen)"));
+        }
+        graph.add(message.put, taken, Why::Read, Vec::new(), text);
+    }
+    let empty: Vec<usize> = scene
+        .core_facts()
+        .filter(|(_, f)| f.act == Act::Saw(ValueId::NULL) && f.happened == Happened::Yes)
+        .map(|(at, _)| at)
+        .collect();
+    let circle = saturate(&mut graph, scene, |graph| first_in_first_out(graph, scene, &messages, &empty));
+    (graph, circle)
+}
+
+/// The messages of the core that were put in once in the whole history and taken out at most once, none by anyone who
+/// was never answered.
+fn messages(scene: &Scene<'_>) -> Vec<Message> {
+    scene
+        .core_facts()
+        .filter_map(|(put, fact)| {
+            let Act::Put(value) = fact.act else { return None };
+            if fact.happened == Happened::No || scene.writers(fact.key, value).nth(1).is_some() {
+                return None;
+            }
+            let mut takers = scene.facts.iter().filter(|f| f.key == fact.key && f.act == Act::Saw(value));
+            match (takers.next(), takers.next()) {
+                (Some(taker), None) => Some(Message { value, put, taken: Some(scene.position(taker.op)?) }),
+                _ => None,
+            }
+        })
+        .filter(|message| scene.definite(message.put))
+        .collect()
+}
+
+/// One round of: what was put in first comes out first; who found the queue empty came before a message was put in or
+/// after it was taken.
+fn first_in_first_out(graph: &mut Graph, scene: &Scene<'_>, messages: &[Message], empty: &[usize]) -> bool {
+    let mut found: Vec<(usize, usize, Why, Vec<usize>, String)> = Vec::new();
+    for a in messages {
+        let Some(taken_a) = a.taken else { continue };
+        let (put_label, taken_label, value) =
+            (scene.label(a.put), scene.label(taken_a), scene.value(a.value));
+        for b in messages.iter().filter(|b| b.put != a.put) {
+            let Some(taken_b) = b.taken else { continue };
+            if let Some(path) = graph.path(a.put, b.put) {
+                let text = format!(
+                    "{value} was put in before {} ({{}}), and a queue gives them out in that order",
+                    scene.value(b.value)
+                );
+                found.push((taken_a, taken_b, Why::Version, path, text));
+            }
+        }
+        for &none in empty {
+            let n = scene.label(none);
+            if let Some(path) = graph.path(a.put, none) {
+                let text = format!(
+                    "{n} found the queue empty after {put_label} had put {value} in ({{}}): so {taken_label} had taken it"
+                );
+                found.push((taken_a, none, Why::Overwritten, path, text));
+            }
+        }
+    }
+    found.sort_by_key(|(_, _, _, path, _)| path.len());
+    found
+        .into_iter()
+        .fold(false, |new, (from, to, why, uses, text)| graph.add(from, to, why, uses, text) || new)
+}
+
+/// The time from one process's acquire to its release.
+struct Holding {
+    acquire: usize,
+    /// None: it was never given back.
+    release: Option<usize>,
+}
+
+fn lock(scene: &Scene<'_>) -> (Graph, Option<Circle>) {
+    let mut graph = base(scene);
+    let guarded = tokens(scene, |act| match act {
+        Act::Guarded(pair) => scene.history.values.get(pair).as_list()?.first()?.as_int(),
+        _ => None,
+    });
+    let granted = tokens(scene, |act| match act {
+        Act::Acquired(token) => scene.history.values.get(token).as_int(),
+        _ => None,
+    });
+    for (ordered, what) in [
+        (&guarded, "the resource lets in no token smaller than one it has seen"),
+        (&granted, "each token is larger than all before"),
+    ] {
+        for &(a, small) in ordered {
+            for &(b, large) in ordered.iter().filter(|&&(_, large)| small < large) {
+                let (la, lb) = (scene.label(a), scene.label(b));
+                let text = format!("{la} has token {small} and {lb} token {large}: {what}");
+                graph.add(a, b, Why::Version, Vec::new(), text);
+            }
+        }
+    }
+    let holdings = if granted.is_empty() { holdings(scene) } else { Vec::new() };
+    let circle = saturate(&mut graph, scene, |graph| one_holder(graph, scene, &holdings));
+    (graph, circle)
+}
+
+/// The operations of the core that happened and carry a token.
+fn tokens(scene: &Scene<'_>, token: impl Fn(Act) -> Option<i64>) -> Vec<(usize, i64)> {
+    scene
+        .core_facts()
+        .filter(|(_, f)| f.happened == Happened::Yes)
+        .filter_map(|(at, f)| Some((at, token(f.act)?)))
+        .collect()
+}
+
+/// The acquires of the core with the next release of the same process, where both are sure.
+fn holdings(scene: &Scene<'_>) -> Vec<Holding> {
+    let facts: Vec<(usize, Fact)> = scene.core_facts().collect();
+    let mut holdings = Vec::new();
+    for (i, &(acquire, fact)) in facts.iter().enumerate() {
+        if !matches!(fact.act, Act::Acquired(_)) || fact.happened != Happened::Yes {
+            continue;
+        }
+        let process = scene.op(acquire).process;
+        let mut later = facts[i + 1..].iter().filter(|(at, f)| {
+            f.key == fact.key && f.happened != Happened::No && scene.op(*at).process == process
+        });
+        match later.next() {
+            None => holdings.push(Holding { acquire, release: None }),
+            Some(&(at, next)) => {
+                if matches!(next.act, Act::Released(_)) && next.happened == Happened::Yes {
+                    holdings.push(Holding { acquire, release: Some(at) });
+                }
+            }
+        }
+    }
+    holdings
+}
+
+/// One round of: who held the lock before another gave it back had given it back before the other got it.
+fn one_holder(graph: &mut Graph, scene: &Scene<'_>, holdings: &[Holding]) -> bool {
+    let mut found: Vec<(usize, usize, Why, Vec<usize>, String)> = Vec::new();
+    for x in holdings {
+        for y in holdings.iter().filter(|y| scene.op(y.acquire).process != scene.op(x.acquire).process) {
+            let (a, c) = (scene.label(x.acquire), scene.label(y.acquire));
+            match (x.release, y.release) {
+                (Some(b), Some(d)) => {
+                    let Some(path) = graph.path(x.acquire, d) else { continue };
+                    let text = format!(
+                        "{} got the lock at {a}, before {} ({{}}), and gave it back at {}: only then could {c} get it",
+                        scene.client(x.acquire),
+                        scene.label(d),
+                        scene.label(b)
+                    );
+                    found.push((b, y.acquire, Why::Read, path, text));
+                }
+                (Some(b), None) => {
+                    let text = format!(
+                        "{} got the lock at {c} and never gave it back, so {} came before",
+                        scene.client(y.acquire),
+                        scene.label(b)
+                    );
+                    found.push((b, y.acquire, Why::Initial, Vec::new(), text));
+                }
+                (None, _) => {}
+            }
+        }
+    }
+    found.sort_by_key(|(_, _, _, path, _)| path.len());
+    found
+        .into_iter()
+        .fold(false, |new, (from, to, why, uses, text)| graph.add(from, to, why, uses, text) || new)
+}

@@ -1,0 +1,188 @@
+//! A core with everything around it that an explanation may look at.
+
+use super::facts::{Act, Fact, Family, Happened, Reading};
+use super::world::Base;
+use history::{History, NEVER, NO_TIME, Op, Value, ValueId};
+
+/// A core in its history.
+pub(crate) struct Scene<'a> {
+    pub(crate) history: &'a History,
+    /// Indices into the ops of the history, by invocation.
+    pub(crate) core: &'a [u32],
+    pub(crate) labels: Vec<String>,
+    /// Rank of the invocation of each operation of the core.
+    pub(crate) invoke: Vec<u32>,
+    pub(crate) base: Base,
+    pub(crate) reading: Reading,
+    /// The value before everything: one for all keys, or a map from keys for transactions.
+    initial: &'a Value,
+    /// What every operation on the keys of the core did, by invocation.
+    pub(crate) facts: Vec<Fact>,
+    /// For each operation of the core, whether every legal order contains it.
+    definite: Vec<bool>,
+}
+
+impl<'a> Scene<'a> {
+    pub(crate) fn new(
+        history: &'a History,
+        core: &'a [u32],
+        base: Base,
+        reading: Reading,
+        initial: &'a Value,
+    ) -> Scene<'a> {
+        let mut scene = Scene {
+            history,
+            core,
+            labels: (0..core.len()).map(label).collect(),
+            invoke: core.iter().map(|&i| history.ops[i as usize].invoke).collect(),
+            base,
+            reading,
+            initial,
+            facts: super::facts::facts(history, core, reading),
+            definite: core.iter().map(|&i| history.ops[i as usize].ret != NEVER).collect(),
+        };
+        scene.find_definite();
+        scene
+    }
+
+    /// An unanswered operation did happen if something that happened saw what only it can have put there.
+    fn find_definite(&mut self) {
+        loop {
+            let mut found = Vec::new();
+            for (reader, fact) in self.core_facts() {
+                let Act::Saw(value) = fact.act else { continue };
+                if !self.definite[reader] || !self.sees_single_values() {
+                    continue;
+                }
+                let mut writers = self.writers(fact.key, value);
+                if let (Some(only), None) = (writers.next(), writers.next()) {
+                    let writer = self.position(only.op).filter(|&w| !self.definite[w]);
+                    if self.initial(fact.key) != Some(value) {
+                        found.extend(writer);
+                    }
+                }
+            }
+            if found.is_empty() {
+                return;
+            }
+            for writer in found {
+                self.definite[writer] = true;
+            }
+        }
+    }
+
+    /// Whether a sight names one value that one operation put there.
+    fn sees_single_values(&self) -> bool {
+        match self.reading.family {
+            Family::Register | Family::Queue => true,
+            Family::Set | Family::Counter | Family::Lock | Family::Other => false,
+        }
+    }
+
+    /// Operations outside the core that alone put there what the core saw.
+    pub(crate) fn support(&self) -> Vec<u32> {
+        let mut support = Vec::new();
+        for (_, fact) in self.core_facts().filter(|_| self.sees_single_values()) {
+            let Act::Saw(value) = fact.act else { continue };
+            let mut writers = self.writers(fact.key, value);
+            if let (Some(only), None) = (writers.next(), writers.next()) {
+                if self.initial(fact.key) != Some(value) {
+                    support.push(only.op);
+                }
+            }
+        }
+        support
+    }
+
+    pub(crate) fn op(&self, position: usize) -> &'a Op {
+        &self.history.ops[self.core[position] as usize]
+    }
+
+    pub(crate) fn label(&self, position: usize) -> &str {
+        &self.labels[position]
+    }
+
+    /// Whether every legal order contains the operation.
+    pub(crate) fn definite(&self, position: usize) -> bool {
+        self.definite[position]
+    }
+
+    /// Where in the core an operation of the history is.
+    pub(crate) fn position(&self, op: u32) -> Option<usize> {
+        self.core.iter().position(|&i| i == op)
+    }
+
+    /// The facts of the core, with positions.
+    pub(crate) fn core_facts(&self) -> impl Iterator<Item = (usize, Fact)> + '_ {
+        self.facts.iter().filter_map(|fact| Some((self.position(fact.op)?, *fact)))
+    }
+
+    /// Everyone in the history who may have put `value` under `key`.
+    pub(crate) fn writers(&self, key: ValueId, value: ValueId) -> impl Iterator<Item = &Fact> + '_ {
+        self.facts.iter().filter(move |f| {
+            f.key == key
+                && f.happened != Happened::No
+                && matches!(f.act, Act::Put(v) | Act::Passed(v) if v == value)
+        })
+    }
+
+    /// The number of the value before everything under `key`; none if no event names it.
+    pub(crate) fn initial(&self, key: ValueId) -> Option<ValueId> {
+        match self.initial {
+            Value::Map(entries) => {
+                // Keys of a JSON map are strings, whatever they are in the history.
+                let key = self.history.values.get(key);
+                let text = key.to_string();
+                let named = |k: &Value| k == key || k.as_text() == Some(&text);
+                let value = entries.iter().find(|(k, _)| named(k)).map_or(&Value::Null, |(_, v)| v);
+                self.history.values.find(value)
+            }
+            other => self.history.values.find(other),
+        }
+    }
+
+    pub(crate) fn value(&self, id: ValueId) -> String {
+        self.history.values.get(id).to_string()
+    }
+
+    /// How to call the object behind `key`.
+    pub(crate) fn object(&self, key: ValueId) -> String {
+        if key == ValueId::NULL { self.reading.family.noun().to_string() } else { self.value(key) }
+    }
+
+    /// Who sent the operation.
+    pub(crate) fn client(&self, position: usize) -> String {
+        client(self.history, self.op(position))
+    }
+
+    /// What it means for this operation to have seen a value.
+    pub(crate) fn saw(&self, position: usize) -> &'static str {
+        match self.history.values.get(self.op(position).f).as_text() {
+            Some("cas") => "replaced",
+            _ => "read",
+        }
+    }
+
+    /// Nanoseconds from the return of `a` to the invocation of `b`, if both were recorded.
+    pub(crate) fn gap(&self, a: usize, b: usize) -> Option<i64> {
+        let (ret, invoke) = (self.op(a).ret_time, self.op(b).invoke_time);
+        if ret == NO_TIME || invoke == NO_TIME { None } else { Some((invoke - ret).max(0)) }
+    }
+}
+
+/// Who sent an operation.
+pub(crate) fn client(history: &History, op: &Op) -> String {
+    match history.processes.get(op.process as usize) {
+        Some(name) => format!("client {name}"),
+        None => format!("client {}", op.process),
+    }
+}
+
+/// `A` … `Z`, `AA` …
+pub(crate) fn label(position: usize) -> String {
+    let letter = char::from(b'A' + (position % 26) as u8);
+    match position / 26 {
+        0 => letter.to_string(),
+        more => format!("{}{letter}", label(more - 1)),
+    }
+}

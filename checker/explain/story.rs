@@ -1,0 +1,259 @@
+//! One paragraph per anomaly: who, what, when, which node.
+
+use super::classify::Finding;
+use super::facts::{Act, Family};
+use super::scene::Scene;
+use super::words::{duration, moment, number};
+use history::{NEVER, NO_TIME, Op, Outcome, ValueId};
+
+/// The story of a core. `minimal` is what was proved about its size.
+pub(crate) fn story(scene: &Scene<'_>, finding: &Finding, texts: &[String], minimal: bool) -> String {
+    let mut sentences = vec![first(scene, finding, texts)];
+    if !finding.detail.is_empty() {
+        sentences.push(finding.detail.clone());
+    }
+    sentences.extend(unanswered(scene));
+    let n = scene.core.len();
+    sentences.push(match (n, minimal) {
+        (1, _) => "This one operation is enough to prove it.".to_string(),
+        (n, true) => format!("{} operations are enough to prove it.", number(n, true)),
+        (n, false) => format!("These {} operations prove it.", number(n, false)),
+    });
+    sentences.join(" ")
+}
+
+/// When an operation was sent: `at 37.463 s`, or by its line.
+pub(crate) fn when(op: &Op, opening: bool) -> String {
+    match (op.invoke_time, opening) {
+        (NO_TIME, true) => format!("On line {} of the history", op.invoke_line),
+        (NO_TIME, false) => format!("on line {}", op.invoke_line),
+        (t, true) => format!("{} into the run", moment(t)),
+        (t, false) => format!("at {}", moment(t)),
+    }
+}
+
+fn first(scene: &Scene<'_>, finding: &Finding, texts: &[String]) -> String {
+    let Some(victim) = finding.victim else { return generic(scene) };
+    let opening = when(scene.op(victim), true);
+    let who = scene.client(victim);
+    let did = past(scene, victim, texts, false);
+    let Some(witness) = finding.witness else {
+        return match finding.kind {
+            "phantom-value" => format!("{opening}, {who} {did}, which nobody ever wrote."),
+            "phantom-message" => format!("{opening}, {who} {did}, which nobody put in with success."),
+            "read-of-future" => format!("{opening}, {who} {did}, before anyone had sent it."),
+            _ => format!("{opening}, {who} {did}."),
+        };
+    };
+    let same = scene.op(victim).session == scene.op(witness).session;
+    let other = if same { "the same client".to_string() } else { scene.client(witness) };
+    let done = past(scene, witness, texts, true);
+    let gap = earlier(scene, witness, victim);
+    match finding.kind {
+        "stale-read" | "set-stale" | "not-read-your-writes" => {
+            let it = if same { "it had itself".to_string() } else { format!("{other} had") };
+            format!("{opening}, {who} {did}, although {it} {done}{}.", acknowledged(scene, witness, &gap))
+        }
+        "inversion" | "non-monotonic" => {
+            let it = if same { "it had itself already".to_string() } else { format!("{other} had already") };
+            let newer = done.replacen("read ", "read the newer ", 1);
+            format!("{opening}, {who} {did}, although {it} {newer}{}.", finished(&gap))
+        }
+        "lost-write" | "set-lost" | "lost-message" => {
+            let reader = if same { "the same client".to_string() } else { scene.client(witness) };
+            let after = match scene.gap(victim, witness) {
+                Some(gap) => format!("{} after that", duration(gap)),
+                None => "After that".to_string(),
+            };
+            let seen = past(scene, witness, texts, false);
+            format!(
+                "{opening}, {who} {did}, and was told that it had succeeded. {}, {reader} {seen}.",
+                capital(&after)
+            )
+        }
+        "double-cas" | "lost-update" => {
+            let when = when(scene.op(witness), false);
+            format!(
+                "{opening}, {who} {did}, although {other} had replaced the same value ({when}: {}).",
+                texts[witness]
+            )
+        }
+        "read-of-future" => {
+            let sent = when(scene.op(witness), false);
+            format!("{opening}, {who} {did}, which {} sent only later, {sent}.", scene.client(witness))
+        }
+        "lock-shared" => {
+            format!(
+                "{opening}, {who} got {}, which {other} had got{}.",
+                lock(scene, victim),
+                acknowledged(scene, witness, &gap)
+            )
+        }
+        "stale-write-accepted" => {
+            format!(
+                "{opening}, {who} {did}, although {other} {}{} with a newer token.",
+                if same { "itself had already" } else { "had already" },
+                format_args!(" {done}")
+            )
+        }
+        "store-buffer" | "opposite-orders" => {
+            let (a, b) = (scene.client(witness), scene.client(victim));
+            let (first, second) = (past(scene, witness, texts, false), past(scene, victim, texts, false));
+            let what = if finding.kind == "store-buffer" {
+                "each had written before it read, and neither saw the other's write"
+            } else {
+                "each had seen the write that the other was still missing"
+            };
+            format!(
+                "{}, {a} {first}, and {} {b} {second}: {what}.",
+                when(scene.op(witness), true),
+                when(scene.op(victim), false)
+            )
+        }
+        "duplicate-delivery" => {
+            format!("{opening}, {who} {did}, which {other} had already taken{}.", finished(&gap))
+        }
+        "reordered-message" => {
+            format!(
+                "{opening}, {who} {did}, although {other} had already taken what was put in after it{}.",
+                finished(&gap)
+            )
+        }
+        _ => format!("{opening}, {who} {did}, and {other} {done}."),
+    }
+}
+
+fn generic(scene: &Scene<'_>) -> String {
+    let clients: std::collections::BTreeSet<u32> =
+        (0..scene.core.len()).map(|i| scene.op(i).process).collect();
+    let opening = scene.core.first().map_or(String::new(), |&i| when(&scene.history.ops[i as usize], true));
+    format!(
+        "{opening}, {} by {} began, and no order of them gives every client the answer that it got.",
+        count(scene.core.len(), "operation"),
+        count(clients.len(), "client")
+    )
+}
+
+fn count(n: usize, what: &str) -> String {
+    format!("{} {what}{}", number(n, false), if n == 1 { "" } else { "s" })
+}
+
+/// What an operation did, in the past tense, with its key and node: `read k7 = 41 from node n5`.
+fn past(scene: &Scene<'_>, position: usize, texts: &[String], perfect: bool) -> String {
+    let op = scene.op(position);
+    let object = if op.key == ValueId::NULL { String::new() } else { format!("{} = ", scene.value(op.key)) };
+    let node = |word: &str| {
+        if op.node == ValueId::NULL {
+            String::new()
+        } else {
+            format!(" {word} node {}", scene.history.values.get(op.node))
+        }
+    };
+    let f = scene.history.values.get(op.f).as_text().unwrap_or("");
+    let family = scene.reading.family;
+    let in_key = if op.key == ValueId::NULL {
+        String::new()
+    } else {
+        format!(" {} {}", preposition(f), scene.value(op.key))
+    };
+    match (family, f) {
+        (Family::Register | Family::Counter, "read" | "get") => {
+            format!("read {object}{}{}", scene.value(op.output), node("from"))
+        }
+        (Family::Register, "write" | "put") => {
+            let wrote = if perfect { "written" } else { "wrote" };
+            format!("{wrote} {object}{}{}", scene.value(op.input), node("through"))
+        }
+        (Family::Set, "read") => {
+            format!("read {}{}{}", texts[position].trim_start_matches("read → "), in_key, node("from"))
+        }
+        (Family::Set | Family::Counter, "add") => {
+            format!("added {}{in_key}{}", scene.value(op.input), node("through"))
+        }
+        (Family::Queue, "enqueue") => format!("put {}{in_key}{}", scene.value(op.input), node("through")),
+        (Family::Queue, "dequeue") if op.output == ValueId::NULL => {
+            let found = if perfect { "found" } else { "found" };
+            format!("{found} {} empty{}", scene.object(op.key), node("through"))
+        }
+        (Family::Queue, "dequeue") => {
+            let took = if perfect { "taken" } else { "took" };
+            format!("{took} {}{in_key}{}", scene.value(op.output), node("through"))
+        }
+        _ => {
+            let did = if perfect { "done" } else { "did" };
+            format!("{did} \"{}\"{in_key}{}", texts[position], node("through"))
+        }
+    }
+}
+
+fn preposition(f: &str) -> &'static str {
+    match f {
+        "enqueue" => "into",
+        "dequeue" | "read" => "from",
+        "add" => "to",
+        _ => "on",
+    }
+}
+
+fn lock(scene: &Scene<'_>, position: usize) -> String {
+    match scene.op(position).key {
+        ValueId::NULL => "the lock".to_string(),
+        key => format!("the lock {}", scene.value(key)),
+    }
+}
+
+/// How long before `b` was sent `a` had returned.
+fn earlier(scene: &Scene<'_>, a: usize, b: usize) -> Option<String> {
+    let (first, second) = (scene.op(a), scene.op(b));
+    if first.ret == NEVER || first.ret > second.invoke {
+        return None;
+    }
+    Some(match scene.gap(a, b) {
+        Some(gap) => format!("{} earlier", duration(gap)),
+        None => format!("earlier, on line {}", first.ret_line),
+    })
+}
+
+fn acknowledged(scene: &Scene<'_>, position: usize, gap: &Option<String>) -> String {
+    match (gap, scene.op(position).outcome) {
+        (Some(gap), Outcome::Ok) => format!(", acknowledged {gap}"),
+        (_, _) => String::new(),
+    }
+}
+
+fn finished(gap: &Option<String>) -> String {
+    gap.as_ref().map_or(String::new(), |gap| format!(" and finished {gap}"))
+}
+
+/// One sentence per operation that nobody heard of again.
+fn unanswered(scene: &Scene<'_>) -> Vec<String> {
+    (0..scene.core.len())
+        .filter(|&i| scene.op(i).outcome == Outcome::Info)
+        .map(|i| {
+            let op = scene.op(i);
+            let waited = match (op.invoke_time, op.ret_time) {
+                (NO_TIME, _) | (_, NO_TIME) => "no reply".to_string(),
+                (sent, gave_up) => format!("no reply within {}", duration(gave_up - sent)),
+            };
+            let fate = if scene.definite(i) {
+                "it did happen, as others saw it"
+            } else {
+                "it may or may not have happened"
+            };
+            let what = match scene.core_facts().find(|(at, f)| *at == i && matches!(f.act, Act::Put(_))) {
+                Some((_, fact)) => match fact.act {
+                    Act::Put(value) => format!(" of {}", scene.value(value)),
+                    _ => String::new(),
+                },
+                None => String::new(),
+            };
+            let f = scene.history.values.get(op.f);
+            format!("{}'s {f}{what} ({}) got {waited}: {fate}.", capital(&scene.client(i)), scene.label(i))
+        })
+        .collect()
+}
+
+fn capital(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or(String::new(), |c| c.to_uppercase().collect::<String>() + chars.as_str())
+}

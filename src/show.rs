@@ -3,12 +3,9 @@
 use crate::exit::{self, Failure};
 use history::History;
 use history::results::Results;
-use reports::terminal::{self, Look};
+use reports::terminal::{self, Look, Paths};
 use std::io::{IsTerminal, Write};
 use std::path::Path;
-
-/// Anomalies printed in full; the rest get a line each.
-const IN_FULL: usize = 3;
 
 /// Writes to standard output. A reader that has seen enough (`| head`) is not an error.
 pub fn out(text: &str) {
@@ -54,36 +51,28 @@ pub fn warnings(results: &Results) {
 }
 
 /// The counterexamples: the first few in full, one line for each of the others.
-pub fn anomalies(results: &Results, narrated: bool, dir: Option<&Path>) {
-    let look = look();
-    for anomaly in results.anomalies.iter().take(IN_FULL) {
-        let text = if narrated {
-            terminal::narrated(anomaly)
-        } else {
-            terminal::anomaly(anomaly, &results.checker.history, dir.map(|dir| dir.display().to_string()).as_deref(), &look)
-        };
+pub fn anomalies(results: &Results, narrated: bool, paths: &Paths) {
+    if narrated {
+        for anomaly in &results.anomalies {
+            out(&terminal::narrated(anomaly));
+            out("\n");
+        }
+        return;
+    }
+    let text = terminal::anomalies(results, paths, &look());
+    if !text.is_empty() {
         out(&text);
         out("\n");
     }
-    for anomaly in results.anomalies.iter().skip(IN_FULL) {
-        out(&format!("{}\n", terminal::one_line(anomaly)));
-    }
-    if results.anomalies_more > 0 {
-        out(&format!("and {} more violated keys that are not explained here\n", results.anomalies_more));
-    }
 }
 
-/// The verdict, and under it the path of the page: the last lines of every run.
-pub fn verdict(results: &Results, name_history: bool, page: Option<&Path>) {
-    let mut text = terminal::verdict(results, &look());
+/// The verdict, and under it the path of the page: the last lines of every command that judges.
+pub fn verdict(results: &Results, name_history: bool, paths: &Paths) {
+    let text = terminal::verdict(results, paths, &look());
     if name_history {
-        text = format!("{}: {}", results.checker.history, text.trim_start());
+        out(&format!("{}: ", results.checker.history));
     }
-    out(text.trim_end());
-    out("\n");
-    if let Some(page) = page {
-        out(&format!("  {}\n", page.display()));
-    }
+    out(&text);
 }
 
 /// Draws the page and writes it.

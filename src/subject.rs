@@ -74,7 +74,7 @@ impl Subject {
             model,
             initial,
             failed_cas: match args.failed_cas {
-                FailedCasArg::Auto => FailedCas::Auto,
+                FailedCasArg::Auto => FailedCas::auto(self.history.source.format),
                 FailedCasArg::Observe => FailedCas::Observe,
                 FailedCasArg::Drop => FailedCas::Drop,
             },
@@ -83,7 +83,7 @@ impl Subject {
                 NilReadArg::Unknown => NilRead::Unknown,
             },
         };
-        assumptions.extend(spec.assumptions(&self.history));
+        assumptions.extend(spec.assumptions());
         let named = properties(&args.property)?;
         let required = properties(&args.require)?;
         let all = args.property.iter().any(|name| name == "all");
@@ -114,8 +114,7 @@ impl Subject {
 /// # Errors
 /// There is none (64), with the nearest name that there is.
 pub fn model(name: &str) -> Result<ModelName, Failure> {
-    let find = ModelName::all().iter().copied().find(|model| model.name() == name);
-    find.ok_or_else(|| no_such("model", name, ModelName::all().iter().map(|model| model.name())))
+    ModelName::find(name).ok_or_else(|| no_such("model", name, ModelName::all().iter().map(|model| model.name())))
 }
 
 fn properties(names: &[String]) -> Result<Vec<Property>, Failure> {
@@ -136,8 +135,8 @@ fn format(name: &str) -> Result<Option<Format>, Failure> {
     if name == "auto" {
         return Ok(None);
     }
-    let find = Format::all().iter().copied().find(|format| format.name() == name);
-    find.map(Some).ok_or_else(|| no_such("format", name, Format::all().iter().map(|f| f.name()).chain(["auto"])))
+    let found = Format::from_name(name);
+    found.map(Some).ok_or_else(|| no_such("format", name, Format::ALL.iter().map(|f| f.name()).chain(["auto"])))
 }
 
 /// How a file is to be read.

@@ -6,6 +6,7 @@ use crate::signals::Signals;
 use crate::subject::Subject;
 use crate::{judging, show};
 use history::results::Results;
+use reports::terminal::Paths;
 
 /// Judges every history that was named; the worst verdict is the exit code.
 pub fn run(args: &CheckArgs, signals: &Signals) -> Result<u8, Failure> {
@@ -18,10 +19,10 @@ pub fn run(args: &CheckArgs, signals: &Signals) -> Result<u8, Failure> {
         let question = subject.question(&args.question)?;
         let background = subject.background();
         let results = judging::judge(&mut subject.history, &question, background, &signals.stop, args.quiet)?;
-        print(&results, args, args.histories.len() > 1);
         if let Some(file) = &args.report {
             show::write_page(file, &results, &subject.history)?;
         }
+        print(&results, args);
         codes.push(exit::code(results.verdict));
         if signals.stopped() {
             return Ok(exit::INTERRUPTED);
@@ -30,17 +31,23 @@ pub fn run(args: &CheckArgs, signals: &Signals) -> Result<u8, Failure> {
     Ok(exit::worst(codes))
 }
 
-fn print(results: &Results, args: &CheckArgs, several: bool) {
+fn print(results: &Results, args: &CheckArgs) {
+    let several = args.histories.len() > 1;
+    let paths = Paths {
+        history: Some(results.checker.history.clone()),
+        report: args.report.as_ref().map(|file| file.display().to_string()),
+        cores: Vec::new(),
+    };
     match args.format {
         FormatArg::Json => show::json(results),
         FormatArg::Human | FormatArg::Narrated => {
             if !args.quiet {
                 show::warnings(results);
                 if !several {
-                    show::anomalies(results, args.format == FormatArg::Narrated, None);
+                    show::anomalies(results, args.format == FormatArg::Narrated, &paths);
                 }
             }
-            show::verdict(results, several, args.report.as_deref());
+            show::verdict(results, several, &paths);
         }
     }
 }

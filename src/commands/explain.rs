@@ -5,17 +5,18 @@ use crate::exit::{self, Failure};
 use crate::signals::Signals;
 use crate::subject::Subject;
 use crate::{config, judging, show};
+use reports::terminal::Paths;
 use std::path::Path;
 
 /// Prints what was asked for. Exit code 0 for a kind, else that of the verdict.
 pub fn run(args: &ExplainArgs, signals: &Signals) -> Result<u8, Failure> {
-    if let Some(kind) = checker::kinds().iter().find(|kind| kind.name == args.what) {
+    if let Some(kind) = checker::kinds::find(&args.what) {
         show::out(&format!("{}: {}\n\n{}\n\n{}\n", kind.name, kind.sentence, kind.meaning, kind.example.trim_end()));
         return Ok(exit::HOLDS);
     }
     let path = Path::new(&args.what);
     if args.what != "-" && !path.exists() {
-        let names = checker::kinds().iter().map(|kind| kind.name);
+        let names = checker::kinds::kinds().iter().map(|kind| kind.name);
         let mut failure = config::no_such("run, file or kind", &args.what, names);
         failure.code = exit::USAGE;
         return Err(failure);
@@ -28,8 +29,12 @@ pub fn run(args: &ExplainArgs, signals: &Signals) -> Result<u8, Failure> {
         FormatArg::Json => show::json(&results),
         FormatArg::Human | FormatArg::Narrated => {
             show::warnings(&results);
-            show::anomalies(&results, args.format == FormatArg::Narrated, subject.run.as_ref().map(|run| run.dir()));
-            show::verdict(&results, false, None);
+            let paths = subject.run.as_ref().map(|run| run.paths(&results)).unwrap_or_else(|| Paths {
+                history: Some(results.checker.history.clone()),
+                ..Paths::default()
+            });
+            show::anomalies(&results, args.format == FormatArg::Narrated, &paths);
+            show::verdict(&results, false, &paths);
         }
     }
     Ok(exit::code(results.verdict))

@@ -12,11 +12,11 @@ pub fn run(what: Listing) -> Result<u8, Failure> {
     let text = match what {
         Listing::Systems => systems_text(),
         Listing::Workloads => table(workloads::all().iter().map(|workload| (workload.name(), workload.about()))),
-        Listing::Faults => table(nemesis::kinds().iter().map(|kind| (*kind, nemesis::about(kind)))),
+        Listing::Faults => table(nemesis::kinds().iter().map(|kind| (kind.name, kind.about))),
         Listing::Models => table(ModelName::all().iter().map(|model| (model.name(), model.about()))),
         Listing::Properties => table(Property::all().iter().map(|property| (property.name(), property.about()))),
-        Listing::Formats => table(Format::all().iter().map(|format| (format.name(), format.about()))),
-        Listing::Kinds => table(checker::kinds().iter().map(|kind| (kind.name, kind.sentence))),
+        Listing::Formats => table(Format::ALL.iter().map(|format| (format.name(), format.sentence()))),
+        Listing::Kinds => table(checker::kinds::kinds().iter().map(|kind| (kind.name, kind.sentence))),
         Listing::Cases => table(casebook::cases().iter().map(|case| (case.name, case.about))),
     };
     show::out(&text);

@@ -185,7 +185,9 @@ impl<'a> Edn<'a> {
             self.space()?;
             match self.peek() {
                 Some(byte) if byte == close => break,
-                Some(b')' | b']' | b'}') | None => return self.wrong(format!("a value or `{}`", close as char)),
+                Some(b')' | b']' | b'}') | None => {
+                    return self.wrong(format!("a value or `{}`", close as char));
+                }
                 Some(_) => items.push(self.value()?),
             }
         }
@@ -223,8 +225,9 @@ impl<'a> Edn<'a> {
         }
         self.at += 1;
         self.leave();
-        Value::map(entries)
-            .map_err(|twice| Fail::new(start, "a map with each key once").found(format!("the key {twice} twice")))
+        Value::map(entries).map_err(|twice| {
+            Fail::new(start, "a map with each key once").found(format!("the key {twice} twice"))
+        })
     }
 
     /// Whatever begins with `#`.
@@ -411,7 +414,13 @@ impl<'a> Edn<'a> {
         self.at += 1;
         let length = match self.peek() {
             None => return self.wrong("a character"),
-            Some(byte) => if byte < 0x80 { 1 } else { byte.leading_ones() as usize },
+            Some(byte) => {
+                if byte < 0x80 {
+                    1
+                } else {
+                    byte.leading_ones() as usize
+                }
+            }
         };
         self.at = self.bytes.len().min(self.at + length);
         while self.peek().is_some_and(is_token) {
@@ -440,15 +449,29 @@ impl<'a> Edn<'a> {
 
 /// Whether the byte can be part of a number, symbol or keyword.
 fn is_token(byte: u8) -> bool {
-    !matches!(
-        byte,
-        0..=b' ' | b',' | b';' | b'"' | b'(' | b')' | b'[' | b']' | b'{' | b'}' | b'\\' | b'^' | b'@' | b'`' | b'~' | 127
-    )
+    TOKEN[byte as usize]
 }
+
+const TOKEN: [bool; 256] = {
+    let mut token = [true; 256];
+    let mut byte = 0;
+    while byte <= 32 {
+        token[byte] = false;
+        byte += 1;
+    }
+    let ends = b",;\"()[]{}\\^@`~\x7f";
+    let mut i = 0;
+    while i < ends.len() {
+        token[ends[i] as usize] = false;
+        i += 1;
+    }
+    token
+};
 
 /// Whether `text` is what a [`Value::Number`] holds.
 pub(crate) fn is_number(text: &str) -> bool {
-    matches!(text, "##NaN" | "##Inf" | "##-Inf") || matches!(parse_number(text), Some(Value::Number(n)) if *n == *text)
+    matches!(text, "##NaN" | "##Inf" | "##-Inf")
+        || matches!(parse_number(text), Some(Value::Number(n)) if *n == *text)
 }
 
 /// A number as Clojure reads it: `12 -7 0x1a 017 2r101 1N` as integers, if they fit; `1.5 2.5M 1e3 1/3` as text.

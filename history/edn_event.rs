@@ -19,6 +19,7 @@ pub(crate) fn read(input: &mut Input, out: &mut Out<'_>) -> Result<(), Stop> {
         match step {
             // The window ended within a form, or within what precedes it: `:in` may be the half of `:invoke`.
             Ok(Step::End) | Err(_) if cut => input.more()?,
+            Err(fail) if fail.ran_out && !input.done => input.more()?,
             Err(fail) => return Err(fail.into()),
             Ok(Step::End) => return Ok(()),
             Ok(Step::Event(mut raw, start)) => {

@@ -136,7 +136,9 @@ fn name_of(name: &str, out: &mut Vec<u8>) {
 
 fn is_symbol(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_alphabetic())
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'*' | b'?'))
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'*' | b'?'))
 }
 
 fn put(text: impl std::fmt::Display, out: &mut Vec<u8>) {

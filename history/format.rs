@@ -53,7 +53,9 @@ impl Format {
                 "Jepsen's history.edn, Knossos' and Porcupine's kv files: maps one per line or over several, \
                  in a vector, in a list, or tagged"
             }
-            Format::JepsenText => "Jepsen's history.txt: process, type, function, value and error between tabs",
+            Format::JepsenText => {
+                "Jepsen's history.txt: process, type, function, value and error between tabs"
+            }
             Format::JepsenLog => "jepsen.log: those of its lines that end as history.txt's do",
             Format::PorcupineLog => {
                 "Porcupine's etcd logs: such lines alone, after `INFO  jepsen.util - `; a failed cas compared false"
@@ -99,7 +101,9 @@ pub(crate) fn detect(bytes: &[u8]) -> Result<Format, String> {
         // Jepsen itself says the time and the thread first.
         _ if first_line.starts_with(b"INFO  jepsen.util - ") => Ok(Format::PorcupineLog),
         _ if bytes[at..].split(|byte| *byte == b'\n').any(is_log_event) => Ok(Format::JepsenLog),
-        0xff | 0xfe if matches!(&bytes[at..], [0xff, 0xfe, ..] | [0xfe, 0xff, ..]) => Err("UTF-16 text".to_string()),
+        0xff | 0xfe if matches!(&bytes[at..], [0xff, 0xfe, ..] | [0xfe, 0xff, ..]) => {
+            Err("UTF-16 text".to_string())
+        }
         _ if bytes.iter().take(512).any(|byte| *byte == 0) => Err("binary data".to_string()),
         _ => Err(describe(bytes, at)),
     }

@@ -1,7 +1,7 @@
 //! A whole history, and the error of what is not one.
 
-use crate::op::Op;
 use crate::interner::Interner;
+use crate::op::Op;
 use crate::value::Value;
 use std::fmt;
 

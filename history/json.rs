@@ -246,7 +246,9 @@ impl<'a> Json<'a> {
             match self.peek() {
                 Some(b'"') => break,
                 Some(b'\\') => return self.escaped(start).map(Cow::Owned),
-                Some(0..=31) => return self.wrong("the end of the string (`\"`), or text without control characters"),
+                Some(0..=31) => {
+                    return self.wrong("the end of the string (`\"`), or text without control characters");
+                }
                 Some(_) => self.at += 1,
                 None => return self.wrong("the end of the string (`\"`)"),
             }
@@ -275,7 +277,9 @@ impl<'a> Json<'a> {
                     return Ok(text);
                 }
                 Some(b'\\') => text.push(self.escape()?),
-                Some(_) => return self.wrong("the end of the string (`\"`), or text without control characters"),
+                Some(_) => {
+                    return self.wrong("the end of the string (`\"`), or text without control characters");
+                }
                 None => return self.wrong("the end of the string (`\"`)"),
             }
         }
@@ -321,7 +325,7 @@ impl<'a> Json<'a> {
     }
 
     fn lone_surrogate<T>(&self, start: usize) -> Result<T, Fail> {
-        if self.at >= self.bytes.len() {
+        if matches!(&self.bytes[self.at..], [] | [b'\\']) {
             return Err(Fail::ran_out(self.bytes.len(), "the second half of a surrogate pair"));
         }
         Err(Fail::new(start, "a Unicode character").found("half of a surrogate pair"))
@@ -394,4 +398,3 @@ impl Value {
         })
     }
 }
-

@@ -73,7 +73,7 @@ pub(crate) fn read_document(input: &mut Input, out: &mut Out<'_>) -> Result<(), 
             (Some(b'{'), Place::Outside | Place::Opened | Place::AfterComma) => {
                 let start = json.at;
                 let mut raw = match event(&mut json, &mut out.values, true) {
-                    Err(_) if json.at == input.window().len() && !input.done => {
+                    Err(fail) if (fail.ran_out || json.at == input.window().len()) && !input.done => {
                         input.more()?;
                         continue;
                     }

@@ -148,7 +148,8 @@ impl Pairing {
             return Err(Wrong::new(expected, format!("the invocation of {}", text_of(values.get(raw.f)))));
         }
         if slot.ended != 0 && self.own {
-            let expected = format!("a new process after the info of process {process} on line {}", slot.ended);
+            let expected =
+                format!("a new process after the info of process {process} on line {}", slot.ended);
             return Err(Wrong::new(expected, format!("process {process} again")));
         }
         if slot.dense == NONE || slot.ended != 0 {
@@ -196,7 +197,13 @@ impl Pairing {
         Ok(())
     }
 
-    fn complete(&mut self, process: i64, raw: &Raw, values: &Interner, outcome: Outcome) -> Result<(), Wrong> {
+    fn complete(
+        &mut self,
+        process: i64,
+        raw: &Raw,
+        values: &Interner,
+        outcome: Outcome,
+    ) -> Result<(), Wrong> {
         let name = |id: ValueId| text_of(values.get(id));
         let slot = self.slots.of(process);
         if slot.open == NONE {
@@ -205,11 +212,8 @@ impl Pairing {
         }
         let op = &mut self.ops[slot.open as usize];
         if op.f != raw.f {
-            let expected = format!(
-                "the completion of process {process}'s {} of line {}",
-                name(op.f),
-                op.invoke_line
-            );
+            let expected =
+                format!("the completion of process {process}'s {} of line {}", name(op.f), op.invoke_line);
             return Err(Wrong::new(expected, format!("the completion of {}", name(raw.f))));
         }
         if op.key != raw.key && raw.key != ValueId::NULL {

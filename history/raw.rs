@@ -65,7 +65,10 @@ impl Raw {
         }
         if self.key != ValueId::NULL {
             let key = brief(values.get(self.key));
-            return Err(Wrong::new("a [key value] pair (--independent) and no key beside it", format!("the key {key}")));
+            return Err(Wrong::new(
+                "a [key value] pair (--independent) and no key beside it",
+                format!("the key {key}"),
+            ));
         }
         let (key, value) = match values.get(self.value) {
             Value::List(items) if items.len() == 2 => (items[0].clone(), items[1].clone()),
@@ -77,7 +80,8 @@ impl Raw {
     }
 
     pub(crate) fn from_event(event: &Event, line: u64, values: &mut Interner) -> Raw {
-        let mut id = |value: &Option<Value>| value.as_ref().map_or(ValueId::NULL, |value| values.intern(value));
+        let mut id =
+            |value: &Option<Value>| value.as_ref().map_or(ValueId::NULL, |value| values.intern(value));
         let (key, error) = (id(&event.key), id(&event.error));
         Raw {
             line,
@@ -228,7 +232,13 @@ impl Draft {
             .map_err(|expected| Fail::new(at, expected).found(brief(&atom.to_value())))
     }
 
-    fn fill(&mut self, field: Field, bit: u32, atom: &Atom<'_>, values: &mut Interner) -> Result<(), &'static str> {
+    fn fill(
+        &mut self,
+        field: Field,
+        bit: u32,
+        atom: &Atom<'_>,
+        values: &mut Interner,
+    ) -> Result<(), &'static str> {
         let raw = &mut self.raw;
         match field {
             Field::Value => raw.value = atom.intern(values),
@@ -251,7 +261,9 @@ impl Draft {
             Field::Process => match atom {
                 Atom::Int(number) => raw.process = RawProcess::Client(*number),
                 Atom::Text(name) => raw.process = RawProcess::Other(values.intern_text(name)),
-                Atom::Bool(_) | Atom::Pair(_) | Atom::Other(Value::List(_) | Value::Map(_)) if self.foreign => {
+                Atom::Bool(_) | Atom::Pair(_) | Atom::Other(Value::List(_) | Value::Map(_))
+                    if self.foreign =>
+                {
                     raw.process = RawProcess::Other(atom.intern(values));
                 }
                 _ => return Err("a process (a whole number of 64 bits, or a name such as nemesis)"),

@@ -84,12 +84,13 @@ pub fn read_file(path: impl AsRef<Path>, options: &ReadOptions) -> Result<Histor
 pub fn read(name: &str, input: Box<dyn Read + Send>, options: &ReadOptions) -> Result<History, ReadError> {
     let mut pairing = Pairing::new(options.own);
     let (values, mut warnings, format) = match options.order {
-        None | Some(Order::Line) => {
-            stream(name, input, options, &mut |raw, values, _| pairing.event(raw, values).map(ControlFlow::Continue))?
-        }
+        None | Some(Order::Line) => stream(name, input, options, &mut |raw, values, _| {
+            pairing.event(raw, values).map(ControlFlow::Continue)
+        })?,
         Some(Order::Time) => {
             let mut sorted = ByTime::default();
-            let read = stream(name, input, options, &mut |raw, _, _| sorted.push(raw).map(ControlFlow::Continue))?;
+            let read =
+                stream(name, input, options, &mut |raw, _, _| sorted.push(raw).map(ControlFlow::Continue))?;
             for raw in sorted.finish() {
                 pairing.event(&raw, &read.0).map_err(|wrong| malformed(name, raw.line, raw.column, wrong))?;
             }
@@ -257,9 +258,12 @@ fn stream(
             let (line, column) = input.position(usize::MAX);
             let expected = format!("{} data", packing.name());
             return Err(match error.kind() {
-                io::ErrorKind::UnexpectedEof => {
-                    malformed(name, line, column, Wrong::new(format!("more {expected}"), "the end of the file"))
-                }
+                io::ErrorKind::UnexpectedEof => malformed(
+                    name,
+                    line,
+                    column,
+                    Wrong::new(format!("more {expected}"), "the end of the file"),
+                ),
                 io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => {
                     malformed(name, line, column, Wrong::new(expected, format!("damage ({error})")))
                 }
@@ -271,7 +275,8 @@ fn stream(
         }
     }
     if out.events == 0 {
-        return Err(whole(name, "at least one event", "none"));
+        let found = if out.warnings.is_empty() { "none" } else { "only an unfinished one" };
+        return Err(whole(name, "at least one event", found));
     }
     Ok((out.values, out.warnings, out.format))
 }

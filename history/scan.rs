@@ -105,7 +105,8 @@ pub(crate) fn describe(bytes: &[u8], at: usize) -> String {
         }
         Err(_) => return format!("the byte 0x{first:02x}, which is not UTF-8"),
     };
-    let stop = |c: char| c.is_control() || c.is_whitespace() || matches!(c, ',' | '{' | '}' | '[' | ']' | '(' | ')');
+    let stop =
+        |c: char| c.is_control() || c.is_whitespace() || matches!(c, ',' | '{' | '}' | '[' | ']' | '(' | ')');
     let token = match text.char_indices().skip(1).find(|(_, c)| stop(*c)) {
         Some((end, _)) if !stop(first as char) => &text[..end],
         Some(_) | None if stop(first as char) => &text[..1],

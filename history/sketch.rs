@@ -54,7 +54,8 @@ pub fn sketch(text: &str) -> History {
         assert!(open.is_none(), "an operation without an end: {row}");
     }
     events.sort_by_key(|(column, returns, _)| (*column, *returns));
-    crate::pair(events.into_iter().map(|(_, _, event)| event)).unwrap_or_else(|error| panic!("{error}: {text}"))
+    crate::pair(events.into_iter().map(|(_, _, event)| event))
+        .unwrap_or_else(|error| panic!("{error}: {text}"))
 }
 
 fn at(column: usize, event: Event) -> Event {

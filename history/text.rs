@@ -106,7 +106,8 @@ fn event(text: &[u8], whole: bool, values: &mut Interner) -> Result<Raw, Fail> {
         let value = if edn.at < text.len() { edn.atom()? } else { Atom::Null };
         let is_keyword = text.get(value_at) == Some(&b':');
         draft.set(Field::Value, value_at, &value, values)?;
-        let mut raw = draft.finish(values).map_err(|wrong| Fail::new(0, wrong.expected).found(wrong.found))?;
+        let mut raw =
+            draft.finish(values).map_err(|wrong| Fail::new(0, wrong.expected).found(wrong.found))?;
         // The error is printed without quotes, so it is whatever is left of the line.
         let rest = text[edn.at..].trim_ascii();
         if !rest.is_empty() {

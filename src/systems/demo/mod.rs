@@ -15,12 +15,14 @@ mod disk;
 mod launch;
 mod node;
 mod options;
+mod paxos;
 mod peers;
 mod quorum;
 #[cfg(test)]
 mod tests;
 mod wire;
 
+pub use paxos::DemoPaxos;
 pub use quorum::DemoQuorum;
 
 use crate::control::message::NodeSpec;
@@ -33,6 +35,7 @@ pub fn node_main(args: &[String]) -> ExitCode {
         let spec: NodeSpec = serde_json::from_str(spec).map_err(|e| format!("the node's argument: {e}"))?;
         crate::control::die_with_parent(spec.parent)?;
         match spec.system.as_str() {
+            "demo-paxos" => node::run::<paxos::Paxos>(&spec),
             "demo-quorum" => node::run::<quorum::Quorum>(&spec),
             other => Err(format!("there is no system {other}")),
         }

@@ -332,11 +332,14 @@ impl Draft {
             }
         }
         if !has(Field::F) {
-            if self.raw.is_client() || !self.foreign {
-                return Err(Wrong::new("an event with the field `f`", "one without"));
-            }
-            // A nemesis of somebody else may do what it likes.
-            self.raw.f = values.intern_text("");
+            // A nemesis of somebody else may do what it likes, and Elle's old files are all transactions.
+            self.raw.f = match values.get(self.raw.value) {
+                _ if self.foreign && !self.raw.is_client() => values.intern_text(""),
+                Value::List(ops) if self.foreign && ops.iter().all(|op| op.as_list().is_some()) => {
+                    values.intern_text("txn")
+                }
+                _ => return Err(Wrong::new("an event with the field `f`", "one without")),
+            };
         }
         Ok(self.raw)
     }

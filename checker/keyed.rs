@@ -62,7 +62,7 @@ impl<M: Model> Model for Keyed<M> {
         self.objects.iter().all(Model::order_insensitive)
     }
 
-    /// Each object by its own rule: what a legal order loses in one of them, no other notices.
+    /// Each object by its own rule, or left out: what a legal order loses in one of them, no other notices.
     fn project(&self, ops: &[ObjOp<Self::Op>], keep: &mut [bool], property: Property) -> Problem<Keyed<M>> {
         let mut model = self.clone();
         let mut of_object: Vec<Vec<usize>> = vec![Vec::new(); self.objects.len()];
@@ -71,6 +71,10 @@ impl<M: Model> Model for Keyed<M> {
         }
         let mut left: Vec<Option<ObjOp<Self::Op>>> = vec![None; ops.len()];
         for (object, mine) in of_object.iter().enumerate() {
+            // An object can be left out altogether.
+            if !mine.iter().any(|&i| keep[i]) {
+                continue;
+            }
             let inner: Vec<ObjOp<M::Op>> = mine.iter().map(|&i| ops[i].with(ops[i].op.op)).collect();
             let mut inner_keep: Vec<bool> = mine.iter().map(|&i| keep[i]).collect();
             let problem = self.objects[object].project(&inner, &mut inner_keep, property);

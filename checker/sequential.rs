@@ -10,14 +10,20 @@
 //!     ├─ frontier machine, a few choices per operation ──▶ order                            valid
 //!     ├─ saturation: what must come before what? ──▶ a circle                               invalid
 //!     └─ frontier machine, exhaustive                                                       either
-//!   anything else: search over frontiers and states                                         either
+//!   anything else: search over frontiers and states, each object alone first                either
 //! ```
 
 mod cells;
 mod chains;
+mod decide;
+mod demand;
 mod frontier;
+mod lists;
 mod merge;
+mod proof;
+mod saturate;
 mod search;
+mod shrink;
 mod steps;
 #[cfg(test)]
 mod tests;
@@ -26,35 +32,12 @@ mod tree;
 use crate::keyed::Keyed;
 use crate::model::Model;
 use crate::problem::Problem;
-use crate::verdict::{Budget, Counterexample, Verdict, Witness};
+use crate::verdict::{Budget, Verdict, Witness};
 use chains::Chains;
-use rustc_hash::FxHashMap;
-use search::Found;
-
-/// How an answer was found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Method {
-    /// The legal orders of the single objects were joined.
-    Linearizations,
-    /// What must come before what was derived until it closed a circle.
-    Saturation,
-    /// Frontiers were enumerated; reads name their writes.
-    Frontiers,
-    /// Frontiers and states were enumerated.
-    Search,
-}
-
-impl Method {
-    /// The name in results.
-    pub fn name(self) -> &'static str {
-        match self {
-            Method::Linearizations => "linearizations",
-            Method::Saturation => "saturation",
-            Method::Frontiers => "frontiers",
-            Method::Search => "search",
-        }
-    }
-}
+pub use decide::Method;
+use decide::{Answer, decide};
+pub use proof::{Proof, Step};
+pub use saturate::Rule;
 
 /// The order of all operations that follows from a linearization of each object (its indices into `History::ops`, first
 /// to last), or `None` if it breaks the order of a process. O(n log n).
@@ -81,34 +64,21 @@ pub fn accept_from_linearizations<M: Model>(
 ///
 /// A complete decision procedure: [`Verdict::Unknown`] only when the budget ends. Operations that were never answered
 /// may be left out; those that are not stay where their process sent them.
-/// Cost: linear where saturation or the first descent decides, else up to O(n^k) frontiers for k processes.
+/// Cost: near linear where saturation or the first descent decides, else up to O(n^k) frontiers for k processes.
 pub fn sequential<M: Model>(problem: &Problem<Keyed<M>>, budget: &Budget<'_>) -> (Verdict, Method) {
-    let chains = Chains::new(problem);
-    let models = &problem.model.objects;
-    let (found, method) = match cells::cells(models, &chains) {
-        Some(cells) if cells.exact => match frontier::construct(&cells, &[], u64::MAX, budget) {
-            Found::Order(order) => {
-                (Found::Order(number_in(&cells.chains, &chains, &order)), Method::Frontiers)
-            }
-            other => (other, Method::Frontiers),
-        },
-        Some(_) | None => (search::search(models, &chains, budget), Method::Search),
-    };
-    let verdict = match found {
-        Found::Order(order) => Verdict::Valid(Witness { order: chains.sources(&order) }),
-        Found::Nothing => Verdict::Invalid(Counterexample {
-            core: problem.ops.iter().map(|op| op.source).collect(),
-            minimal: false,
-            fatal: None,
-        }),
-        Found::GaveUp(reason) => Verdict::Unknown(reason),
+    let (answer, method) = decide(problem, u64::MAX, budget);
+    let verdict = match answer {
+        Answer::Order(order) => Verdict::Valid(Witness { order }),
+        Answer::Nothing(refutation) => Verdict::Invalid(shrink::shrink(problem, &refutation, budget)),
+        Answer::GaveUp(reason) => Verdict::Unknown(reason),
     };
     (verdict, method)
 }
 
-/// Numbers in `of` as numbers in `whole`, which has more operations.
-fn number_in<O: Copy>(of: &Chains<O>, whole: &Chains<O>, order: &[u32]) -> Vec<u32> {
-    let mut number: FxHashMap<u32, u32> = FxHashMap::default();
-    number.extend((0..).zip(&whole.ops).map(|(i, op)| (op.source, i)));
-    order.iter().map(|&i| number[&of.ops[i as usize].source]).collect()
+/// The circle that proves that `problem` is not sequential, if saturation finds one: for explanations of a small core.
+pub fn circle<M: Model>(problem: &Problem<Keyed<M>>, budget: &Budget<'_>) -> Option<Proof> {
+    let chains = decide::relevant(problem);
+    let cells = cells::cells(&problem.model.objects, &chains)?;
+    let saturated = saturate::saturate(&cells, budget).ok()?;
+    proof::prove(&cells, &saturated)
 }

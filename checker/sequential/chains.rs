@@ -98,6 +98,43 @@ impl<O: Copy> Chains<O> {
         Chains { ops, start, objects: self.objects }
     }
 
+    /// The objects that some operation is on, ascending.
+    pub fn objects_touched(&self) -> Vec<u32> {
+        let mut touched: Vec<u32> = self.ops.iter().map(|op| op.object).collect();
+        touched.sort_unstable();
+        touched.dedup();
+        touched
+    }
+
+    /// Splits into chains that share neither processes nor objects. O(n α(n)).
+    pub fn parts(self) -> Vec<Chains<O>> {
+        let processes = self.processes();
+        let mut parent: Vec<u32> = (0..processes + self.objects).collect();
+        for op in &self.ops {
+            let (a, b) = (root(&mut parent, op.process), root(&mut parent, processes + op.object));
+            parent[a.max(b) as usize] = a.min(b);
+        }
+        // The root is the smallest process of a part, as each part has a process.
+        let part_of: Vec<u32> = (0..processes).map(|p| root(&mut parent, p)).collect();
+        if part_of.iter().all(|&part| part == 0) {
+            return vec![self];
+        }
+        let mut parts: Vec<Chains<O>> = Vec::new();
+        let mut number = vec![u32::MAX; processes as usize];
+        for p in 0..processes {
+            let part = &mut number[part_of[p as usize] as usize];
+            if *part == u32::MAX {
+                *part = parts.len() as u32;
+                parts.push(Chains { ops: Vec::new(), start: vec![0], objects: self.objects });
+            }
+            let part = &mut parts[*part as usize];
+            let process = part.processes();
+            part.ops.extend(self.chain(p).map(|i| ChainOp { process, ..self.ops[i as usize] }));
+            part.start.push(part.ops.len() as u32);
+        }
+        parts
+    }
+
     /// How many processes there are.
     pub fn processes(&self) -> u32 {
         self.start.len() as u32 - 1
@@ -112,4 +149,12 @@ impl<O: Copy> Chains<O> {
     pub fn sources(&self, order: &[u32]) -> Vec<u32> {
         order.iter().map(|&i| self.ops[i as usize].source).collect()
     }
+}
+
+fn root(parent: &mut [u32], mut i: u32) -> u32 {
+    while parent[i as usize] != i {
+        parent[i as usize] = parent[parent[i as usize] as usize];
+        i = parent[i as usize];
+    }
+    i
 }

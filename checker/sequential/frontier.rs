@@ -7,6 +7,7 @@
 //! are done (Gibbons and Korach 1997 bound the frontiers by n^k for k processes).
 
 use super::cells::{Cells, From};
+use super::lists::Lists;
 use super::search::Found;
 use super::tree::Tree;
 use crate::verdict::{Budget, Reason};
@@ -48,35 +49,6 @@ struct Machine<'a, O> {
     entered: FxHashSet<u32>,
     touched: Vec<u32>,
     choices: u64,
-}
-
-/// A list of operations for each operation.
-struct Lists {
-    items: Vec<u32>,
-    start: Vec<u32>,
-}
-
-impl Lists {
-    fn new(n: usize, pairs: impl Iterator<Item = (u32, u32)> + Clone) -> Lists {
-        let mut start = vec![0u32; n + 1];
-        for (of, _) in pairs.clone() {
-            start[of as usize + 1] += 1;
-        }
-        for i in 0..n {
-            start[i + 1] += start[i];
-        }
-        let mut items = vec![0; start[n] as usize];
-        let mut fill = start.clone();
-        for (of, item) in pairs {
-            items[fill[of as usize] as usize] = item;
-            fill[of as usize] += 1;
-        }
-        Lists { items, start }
-    }
-
-    fn of(&self, op: u32) -> &[u32] {
-        &self.items[self.start[op as usize] as usize..self.start[op as usize + 1] as usize]
-    }
 }
 
 impl<'a, O: Copy> Machine<'a, O> {

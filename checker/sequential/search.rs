@@ -12,6 +12,8 @@
 //! Cost: at most the number of frontiers times the number of states, O(n^k) for k processes; the budget ends it.
 
 use super::chains::Chains;
+use super::demand::Demand;
+use super::lists::Lists;
 use super::steps::Steps;
 use super::tree::Tree;
 use crate::model::Model;
@@ -30,22 +32,21 @@ pub(crate) enum Found {
     GaveUp(Reason),
 }
 
-/// Searches for a legal order of `chains`, where `models` has one model per object.
-pub(crate) fn search<M: Model>(models: &[M], chains: &Chains<M::Op>, budget: &Budget<'_>) -> Found {
-    // An indeterminate operation that changes nothing can as well never have happened.
-    let relevant = chains.retain(|i| {
-        let op = &chains.ops[i as usize];
-        !(op.maybe && models[op.object as usize].is_pure(op.op))
-    });
-    let mut search = Search::new(models, &relevant);
-    match search.run(budget) {
-        Found::Order(order) => {
-            let mut number_of: FxHashMap<u32, u32> = FxHashMap::default();
-            number_of.extend(chains.ops.iter().zip(0..).map(|(op, i)| (op.source, i)));
-            Found::Order(order.iter().map(|&i| number_of[&relevant.ops[i as usize].source]).collect())
-        }
-        other => other,
-    }
+/// Searches for a legal order of `chains`, where `models` has one model per object and every legal order is known to keep
+/// the pairs of `earlier`. Gives up with [`Reason::Stopped`] after `most` configurations.
+///
+/// Indeterminate operations that change nothing can as well be left out before.
+pub(crate) fn search<M: Model>(
+    models: &[M],
+    chains: &Chains<M::Op>,
+    earlier: &[(u32, u32)],
+    most: u64,
+    budget: &Budget<'_>,
+) -> Found {
+    let mut search = Search::new(models, chains, earlier, most);
+    let found = search.descend(budget).unwrap_or_else(Found::GaveUp);
+    budget.states.fetch_add(search.visited % 1024, Ordering::Relaxed);
+    found
 }
 
 /// A crashed operation that ends its process: all that are equal are one.
@@ -85,6 +86,8 @@ struct Search<'a, M: Model> {
     body_end: Vec<u32>,
     tail_of: Vec<Option<u32>>,
     tails: Vec<Tail>,
+    /// One operation of each kind of tail.
+    example: Vec<u32>,
     tails_on: Vec<Vec<u32>>,
     // The configuration.
     at: Vec<u32>,
@@ -103,11 +106,17 @@ struct Search<'a, M: Model> {
     entered_with: FxHashMap<u32, Vec<Box<[(u32, u32)]>>>,
     entered_bytes: usize,
     touched: Vec<u32>,
+    /// What must come before each operation.
+    before: Lists,
+    demand: Demand,
+    /// Whether a value is gone that somebody has yet to see.
+    lost: bool,
     visited: u64,
+    most: u64,
 }
 
 impl<'a, M: Model> Search<'a, M> {
-    fn new(models: &'a [M], chains: &'a Chains<M::Op>) -> Search<'a, M> {
+    fn new(models: &'a [M], chains: &'a Chains<M::Op>, earlier: &[(u32, u32)], most: u64) -> Search<'a, M> {
         let mut steps: Vec<Steps<'a, M>> = models.iter().map(Steps::new).collect();
         let class_of: Vec<u32> = chains.ops.iter().map(|op| steps[op.object as usize].class(op.op)).collect();
         let processes = chains.processes() as usize;
@@ -119,6 +128,7 @@ impl<'a, M: Model> Search<'a, M> {
             body_end: Vec::with_capacity(processes),
             tail_of: Vec::with_capacity(processes),
             tails: Vec::new(),
+            example: Vec::new(),
             tails_on: vec![Vec::new(); objects],
             at: chains.start[..processes].to_vec(),
             state: vec![0; objects],
@@ -133,7 +143,18 @@ impl<'a, M: Model> Search<'a, M> {
             entered_with: FxHashMap::default(),
             entered_bytes: 0,
             touched: (0..chains.objects).collect(),
+            // Which crashed operation of its kind is used is left open, so nothing can wait for one.
+            before: Lists::new(
+                chains.ops.len(),
+                earlier
+                    .iter()
+                    .filter(|(a, b)| !chains.ops[*a as usize].maybe && !chains.ops[*b as usize].maybe)
+                    .map(|&(a, b)| (b, a)),
+            ),
+            demand: Demand::new(models, chains),
+            lost: false,
             visited: 0,
+            most,
         };
         search.find_tails();
         for p in 0..processes {
@@ -162,6 +183,7 @@ impl<'a, M: Model> Search<'a, M> {
                 let number = *numbers.entry(tail).or_insert(fresh);
                 if number == fresh {
                     self.tails.push(tail);
+                    self.example.push(last);
                     self.tails_on[tail.object as usize].push(number);
                     self.reached.push(0);
                     self.used.push(0);
@@ -173,12 +195,6 @@ impl<'a, M: Model> Search<'a, M> {
         }
     }
 
-    fn run(&mut self, budget: &Budget<'_>) -> Found {
-        let found = self.descend(budget).unwrap_or_else(Found::GaveUp);
-        budget.states.fetch_add(self.visited % 1024, Ordering::Relaxed);
-        found
-    }
-
     fn descend(&mut self, budget: &Budget<'_>) -> Result<Found, Reason> {
         let mut branches: Vec<Branch> = Vec::new();
         loop {
@@ -186,7 +202,7 @@ impl<'a, M: Model> Search<'a, M> {
             if self.remaining == 0 {
                 return Ok(Found::Order(self.order()));
             }
-            if self.enter() {
+            if !self.lost && self.enter() {
                 self.afford(budget)?;
                 let moves = self.moves(budget)?;
                 branches.push(Branch { done: self.done.len(), moves });
@@ -212,6 +228,9 @@ impl<'a, M: Model> Search<'a, M> {
     /// Looks at the budget every thousand configurations.
     fn afford(&mut self, budget: &Budget<'_>) -> Result<(), Reason> {
         self.visited += 1;
+        if self.visited > self.most {
+            return Err(Reason::Stopped);
+        }
         if self.visited % 1024 != 0 {
             return Ok(());
         }
@@ -245,6 +264,7 @@ impl<'a, M: Model> Search<'a, M> {
                 // Behind an operation that may still happen it is a choice: taking it means that the other never happened.
                 let eager = !it.maybe
                     && self.at[it.process as usize] == op
+                    && self.may_come(op)
                     && self.steps[object as usize].pure(class)
                     && self.steps[object as usize].count(state, class) > 0;
                 if eager {
@@ -290,6 +310,9 @@ impl<'a, M: Model> Search<'a, M> {
             let state = self.state[object];
             for i in 0..self.exposed[object].len() {
                 let op = self.exposed[object][i];
+                if !self.may_come(op) {
+                    continue;
+                }
                 let class = self.class_of[op as usize];
                 for n in 0..self.steps[object].count(state, class) {
                     let to = self.steps[object].outcome(state, class, n);
@@ -375,6 +398,9 @@ impl<'a, M: Model> Search<'a, M> {
         let crashed = self.tails[last as usize].class;
         for i in 0..self.exposed[object as usize].len() {
             let op = self.exposed[object as usize][i];
+            if !self.may_come(op) {
+                continue;
+            }
             let class = self.class_of[op as usize];
             for n in 0..self.steps[object as usize].count(state, class) {
                 let to = self.steps[object as usize].outcome(state, class, n);
@@ -390,6 +416,11 @@ impl<'a, M: Model> Search<'a, M> {
         }
     }
 
+    /// Whether everything that must come before `op` has come.
+    fn may_come(&self, op: u32) -> bool {
+        self.before.of(op).iter().all(|&b| self.at[self.chains.ops[b as usize].process as usize] > b)
+    }
+
     fn take(&mut self, op: u32, to: u32) {
         let it = &self.chains.ops[op as usize];
         let (process, object) = (it.process, it.object);
@@ -399,6 +430,7 @@ impl<'a, M: Model> Search<'a, M> {
         self.expose(process);
         self.reach_tail(process, true);
         self.remaining -= usize::from(!it.maybe);
+        self.lost |= self.demand.take(op, object);
         self.done.push(Done::Op { op, was_at, was_state: self.state[object as usize] });
         self.set_state(object, to);
         self.touched.push(object);
@@ -410,6 +442,7 @@ impl<'a, M: Model> Search<'a, M> {
     fn crash(&mut self, tail: u32, to: u32) {
         let object = self.tails[tail as usize].object;
         self.used[tail as usize] += 1;
+        self.lost |= self.demand.take(self.example[tail as usize], object);
         self.done.push(Done::Crashed { tail, was_state: self.state[object as usize] });
         self.set_state(object, to);
         self.touched.push(object);
@@ -420,6 +453,7 @@ impl<'a, M: Model> Search<'a, M> {
             match self.done.pop().expect("longer than depth") {
                 Done::Op { op, was_at, was_state } => {
                     let it = &self.chains.ops[op as usize];
+                    self.demand.undo(op, it.object);
                     self.remaining += usize::from(!it.maybe);
                     self.reach_tail(it.process, false);
                     self.hide(it.process);
@@ -428,12 +462,15 @@ impl<'a, M: Model> Search<'a, M> {
                     self.set_state(it.object, was_state);
                 }
                 Done::Crashed { tail, was_state } => {
+                    let object = self.tails[tail as usize].object;
                     self.used[tail as usize] -= 1;
-                    self.set_state(self.tails[tail as usize].object, was_state);
+                    self.demand.undo(self.example[tail as usize], object);
+                    self.set_state(object, was_state);
                 }
             }
         }
         self.touched.clear();
+        self.lost = false;
     }
 
     fn set_at(&mut self, process: u32, at: u32) {

@@ -15,7 +15,7 @@ use crate::queue::Queue;
 use crate::register::Register;
 use crate::set::GrowSet;
 use crate::spec::Specified;
-use crate::verdict::{Budget, Verdict};
+use crate::verdict::{Budget, Counterexample, Property, Verdict};
 use crate::{ModelName, build, oracle};
 use histories::{Dice, Said, Shape, history, random, spec};
 use std::sync::atomic::{AtomicBool, AtomicU64};
@@ -37,12 +37,63 @@ fn agrees<M: Specified>(said: &[Said], model: ModelName) -> bool {
     let expected = oracle::sequential(&problem);
     let (verdict, method) = judge(&problem);
     let found = match verdict {
-        Verdict::Valid(_) => true,
-        Verdict::Invalid(_) => false,
+        Verdict::Valid(witness) => {
+            replay(&problem, &witness.order);
+            true
+        }
+        Verdict::Invalid(core) => {
+            proves(&problem, &core);
+            false
+        }
         Verdict::Unknown(reason) => panic!("{reason:?} for {said:#?}"),
     };
     assert_eq!(found, expected, "{method:?} on {said:#?}");
     expected
+}
+
+/// Follows an order step by step, as the definition says.
+fn replay<M: Model>(problem: &Problem<Keyed<M>>, order: &[u32]) {
+    let at = |source: u32| {
+        problem.ops.iter().position(|op| op.source == source).expect("an order of the problem's operations")
+    };
+    let order: Vec<usize> = order.iter().map(|&source| at(source)).collect();
+    let mut states = vec![problem.model.init()];
+    for (n, &i) in order.iter().enumerate() {
+        let op = &problem.ops[i];
+        for &j in &order[n + 1..] {
+            let other = &problem.ops[j];
+            assert!(
+                other.process != op.process || other.invoke > op.invoke,
+                "each operation once, and in its turn"
+            );
+        }
+        let mut next = Vec::new();
+        states.iter().for_each(|state| problem.model.step(state, op.op, &mut |s| next.push(s)));
+        assert!(!next.is_empty(), "{op:?} is illegal in {order:?}");
+        states = next;
+    }
+    let left_out = (0..problem.ops.len()).filter(|i| !order.contains(i));
+    for i in left_out {
+        assert!(problem.ops[i].indeterminate(), "only what was never answered may be left out");
+    }
+}
+
+/// A core must be its own projection, have no order, and be minimal if it says so.
+fn proves<M: Model>(problem: &Problem<Keyed<M>>, core: &Counterexample) {
+    let mut keep: Vec<bool> = problem.ops.iter().map(|op| core.core.contains(&op.source)).collect();
+    let named = keep.clone();
+    let rest = problem.model.project(&problem.ops, &mut keep, Property::Sequential);
+    assert_eq!(keep, named, "a core is closed: {core:?}");
+    assert!(!oracle::sequential(&rest), "{core:?} has an order");
+    if !core.minimal {
+        return;
+    }
+    for i in (0..keep.len()).filter(|&i| named[i] && problem.model.is_pure(problem.ops[i].op)) {
+        let mut keep = named.clone();
+        keep[i] = false;
+        let rest = problem.model.project(&problem.ops, &mut keep, Property::Sequential);
+        assert!(keep == named || oracle::sequential(&rest), "{core:?} is not minimal");
+    }
 }
 
 fn agrees_for(model: ModelName, said: &[Said]) -> bool {

@@ -1,0 +1,152 @@
+//! The steps of the decision, cheap proofs first.
+
+use super::cells::{Cells, From, cells};
+use super::chains::Chains;
+use super::frontier::construct;
+use super::proof::prove;
+use super::saturate::saturate;
+use super::search::{Found, search};
+use crate::keyed::Keyed;
+use crate::model::Model;
+use crate::problem::Problem;
+use crate::verdict::{Budget, Reason};
+use rustc_hash::FxHashMap;
+
+/// How an answer was found, the strongest means that any part of the history needed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Method {
+    /// The legal orders of the single objects were joined.
+    Linearizations,
+    /// What must come before what was derived until it closed a circle.
+    Saturation,
+    /// Frontiers were enumerated; reads name their writes.
+    Frontiers,
+    /// Frontiers and states were enumerated.
+    Search,
+}
+
+impl Method {
+    /// The name in results.
+    pub fn name(self) -> &'static str {
+        match self {
+            Method::Linearizations => "linearizations",
+            Method::Saturation => "saturation",
+            Method::Frontiers => "frontiers",
+            Method::Search => "search",
+        }
+    }
+}
+
+/// What was decided. Operations are indices into `History::ops`.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    /// A legal order.
+    Order(Vec<u32>),
+    /// None exists, and these operations are already too many.
+    Nothing(Vec<u32>),
+    /// The budget ended first.
+    GaveUp(Reason),
+}
+
+/// The operations of a history that matter: an indeterminate one that changes nothing can as well never have happened.
+pub(crate) fn relevant<M: Model>(problem: &Problem<Keyed<M>>) -> Chains<M::Op> {
+    let chains = Chains::new(problem);
+    chains.retain(|i| {
+        let op = &chains.ops[i as usize];
+        !(op.maybe && problem.model.objects[op.object as usize].is_pure(op.op))
+    })
+}
+
+/// Decides `problem`, with at most `most` configurations in each search.
+pub(crate) fn decide<M: Model>(
+    problem: &Problem<Keyed<M>>,
+    most: u64,
+    budget: &Budget<'_>,
+) -> (Answer, Method) {
+    let models = &problem.model.objects;
+    let mut order = Vec::new();
+    let mut method = Method::Linearizations;
+    let mut gave_up = None;
+    // Parts that share neither a process nor an object know nothing of each other.
+    for part in relevant(problem).parts() {
+        let (answer, how) = decide_part(models, &part, most, budget);
+        match answer {
+            Answer::Order(more) => order.extend(more),
+            Answer::Nothing(core) => return (Answer::Nothing(core), how),
+            Answer::GaveUp(reason) => gave_up = gave_up.or(Some(reason)),
+        }
+        method = method.max(how);
+    }
+    (gave_up.map_or(Answer::Order(order), Answer::GaveUp), method)
+}
+
+fn decide_part<M: Model>(
+    models: &[M],
+    chains: &Chains<M::Op>,
+    most: u64,
+    budget: &Budget<'_>,
+) -> (Answer, Method) {
+    let all = || chains.ops.iter().map(|op| op.source).collect();
+    let mut earlier = Vec::new();
+    if let Some(cells) = cells(models, chains) {
+        if let Some(i) = cells.from.iter().position(|from| *from == From::Nowhere) {
+            return (Answer::Nothing(vec![cells.chains.ops[i].source]), Method::Saturation);
+        }
+        // Most histories of working systems need about one choice for each write: try that before anything dear.
+        let first = if cells.exact {
+            let patience = most.min(2 * chains.ops.len() as u64 + 1000);
+            construct(&cells, &[], patience, budget)
+        } else {
+            Found::GaveUp(Reason::Stopped)
+        };
+        if let Found::Order(order) = first {
+            return (Answer::Order(cells.chains.sources(&order)), Method::Frontiers);
+        }
+        match saturate(&cells, budget) {
+            Ok(saturated) => match prove(&cells, &saturated) {
+                Some(proof) => return (Answer::Nothing(proof.operations()), Method::Saturation),
+                None => earlier = saturated.edges.iter().map(|e| (e.from, e.to)).collect(),
+            },
+            Err(Reason::Stopped) => return (Answer::GaveUp(Reason::Stopped), Method::Saturation),
+            // Too large for that, but perhaps not for a search.
+            Err(Reason::Memory) => {}
+        }
+        if let Found::Nothing = first {
+            return (Answer::Nothing(all()), Method::Frontiers);
+        }
+        if cells.exact {
+            let found = construct(&cells, &earlier, most, budget);
+            return (answer(found, &cells.chains, all), Method::Frontiers);
+        }
+        earlier = renumber(&cells, chains, &earlier);
+    }
+    let objects = chains.objects_touched();
+    if objects.len() > 1 {
+        // One object alone may be impossible already: far fewer frontiers, and a better explanation.
+        let patience = most.min(20 * chains.ops.len() as u64 + 10_000);
+        for object in objects {
+            let alone = chains.retain(|i| chains.ops[i as usize].object == object);
+            if let Found::Nothing = search(models, &alone, &[], patience, budget) {
+                let core = alone.ops.iter().map(|op| op.source).collect();
+                return (Answer::Nothing(core), Method::Search);
+            }
+        }
+    }
+    (answer(search(models, chains, &earlier, most, budget), chains, all), Method::Search)
+}
+
+fn answer<O: Copy>(found: Found, chains: &Chains<O>, all: impl Fn() -> Vec<u32>) -> Answer {
+    match found {
+        Found::Order(order) => Answer::Order(chains.sources(&order)),
+        Found::Nothing => Answer::Nothing(all()),
+        Found::GaveUp(reason) => Answer::GaveUp(reason),
+    }
+}
+
+/// Pairs of operations of `cells` as pairs of operations of `whole`.
+fn renumber<O: Copy>(cells: &Cells<O>, whole: &Chains<O>, pairs: &[(u32, u32)]) -> Vec<(u32, u32)> {
+    let mut number: FxHashMap<u32, u32> = FxHashMap::default();
+    number.extend((0..).zip(&whole.ops).map(|(i, op)| (op.source, i)));
+    let renumbered = |i: u32| number[&cells.chains.ops[i as usize].source];
+    pairs.iter().map(|&(a, b)| (renumbered(a), renumbered(b))).collect()
+}

@@ -20,12 +20,14 @@ pub enum Skew {
 pub struct Clock {
     skews: Vec<(usize, Skew)>,
     since: Option<Instant>,
+    /// How often a strobe has flipped.
+    flips: u128,
 }
 
 impl Clock {
     /// Each of these nodes with its own skew.
     pub fn new(skews: Vec<(usize, Skew)>) -> Clock {
-        Clock { skews, since: None }
+        Clock { skews, since: None, flips: 0 }
     }
 }
 
@@ -38,13 +40,17 @@ fn show(ns: i64) -> String {
     }
 }
 
+fn flips(elapsed: Duration, period: Duration) -> u128 {
+    elapsed.as_nanos() / period.as_nanos().max(1)
+}
+
 impl Skew {
     /// The setting so long after the injection.
     fn at(self, elapsed: Duration) -> ClockSetting {
         match self {
             Skew::Bump(offset_ns) => ClockSetting { offset_ns, rate: 1.0 },
             Skew::Strobe(offset_ns, period) => {
-                let away = (elapsed.as_nanos() / period.as_nanos().max(1)) % 2 == 0;
+                let away = flips(elapsed, period) % 2 == 0;
                 ClockSetting { offset_ns: if away { offset_ns } else { 0 }, rate: 1.0 }
             }
             Skew::Rate(rate) => ClockSetting { offset_ns: 0, rate },
@@ -99,10 +105,17 @@ impl Fault for Clock {
 
     fn drive(&mut self, site: &Site<'_>, elapsed: Duration) -> Result<Drive, String> {
         for (node, skew) in &self.skews {
-            if let Skew::Strobe(..) = skew {
-                site.journal.clock(site.id, *node, skew.at(elapsed))?;
+            if let Skew::Strobe(_, period) = skew {
+                if flips(elapsed, *period) != self.flips {
+                    site.journal.clock(site.id, *node, skew.at(elapsed))?;
+                }
             }
         }
+        let period = self.skews.iter().find_map(|(_, s)| match s {
+            Skew::Strobe(_, period) => Some(*period),
+            Skew::Bump(_) | Skew::Rate(_) => None,
+        });
+        self.flips = period.map_or(0, |p| flips(elapsed, p));
         Ok(Drive::Idle)
     }
 

@@ -29,7 +29,7 @@ pub use journal::Journal;
 pub use kill::Kill;
 pub use partition::{Grudge, Partition, Shape};
 pub use pause::Pause;
-pub use registry::{Kind, kinds, make};
+pub use registry::{about, claims, kinds, make, nodes_min};
 pub use schedule::{Planned, plan};
 pub use slow::Slow;
 pub use trigger::Trigger;

@@ -1,9 +1,9 @@
 //! Every kind of fault by its name, and how one of them is drawn.
 
 use crate::clock::{Clock, Skew};
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, NodeState};
 use crate::draw::Dice;
-use crate::fault::Fault;
+use crate::fault::{Claim, Fault};
 use crate::kill::Kill;
 use crate::partition::{Grudge, Partition, Shape};
 use crate::pause::Pause;
@@ -13,46 +13,86 @@ use crate::zombie::Zombie;
 use std::time::Duration;
 
 /// A kind of fault.
-#[derive(Clone, Copy, Debug)]
-pub struct Kind {
-    /// `partition`
-    pub name: &'static str,
-    /// One sentence.
-    pub about: &'static str,
-    /// How many nodes it needs.
-    pub nodes_min: usize,
+struct Kind {
+    name: &'static str,
+    about: &'static str,
+    nodes_min: usize,
+    claims: &'static [Claim],
 }
 
-/// Every kind, in the order of `perjury list faults`. A new one is one file, one line here and one in [`make`].
-pub fn kinds() -> &'static [Kind] {
-    &[
-        Kind {
-            name: "partition",
-            about: "cuts links between nodes: one, halves, majority, majorities-ring, bridge, one-way, primary",
-            nodes_min: 2,
-        },
-        Kind {
-            name: "pause",
-            about: "SIGSTOP to one node, the primary or several, then SIGCONT",
-            nodes_min: 1,
-        },
-        Kind {
-            name: "kill",
-            about: "SIGKILL to one node, the primary or several, at once or on its next acknowledgement, then restart",
-            nodes_min: 1,
-        },
-        Kind {
-            name: "clock",
-            about: "wall clocks jump by 30 s, strobe to and fro, or run too fast or too slow",
-            nodes_min: 1,
-        },
-        Kind { name: "slow", about: "delays and jitter on the links of one node", nodes_min: 2 },
-        Kind {
-            name: "zombie",
-            about: "the leader stands still until another node has acknowledged a write, is asked for it, and wakes up",
-            nodes_min: 2,
-        },
-    ]
+/// A new kind is one file, one entry here and in [`NAMES`], and one line in [`make`].
+const KINDS: [Kind; 6] = [
+    Kind {
+        name: "partition",
+        about: "cuts links between nodes: one, halves, majority, majorities-ring, bridge, one-way, primary",
+        nodes_min: 2,
+        claims: &[Claim::Reach],
+    },
+    Kind {
+        name: "pause",
+        about: "SIGSTOP to one node, the primary or several, then SIGCONT",
+        nodes_min: 1,
+        claims: &[Claim::Processes],
+    },
+    Kind {
+        name: "kill",
+        about: "SIGKILL to one node, the primary or several, at once or on its next acknowledgement, then restart",
+        nodes_min: 1,
+        claims: &[Claim::Processes],
+    },
+    Kind {
+        name: "clock",
+        about: "wall clocks jump by 30 s, strobe to and fro, or run too fast or too slow",
+        nodes_min: 1,
+        claims: &[],
+    },
+    Kind {
+        name: "slow",
+        about: "delays and jitter on the links of one node",
+        nodes_min: 2,
+        claims: &[Claim::Delay],
+    },
+    Kind {
+        name: "zombie",
+        about: "the leader stands still until another node has acknowledged a write, is asked for it, and wakes up",
+        nodes_min: 2,
+        claims: &[Claim::Processes, Claim::Reach],
+    },
+];
+
+const NAMES: [&str; 6] = {
+    let mut names = [""; 6];
+    let mut i = 0;
+    while i < names.len() {
+        names[i] = KINDS[i].name;
+        i += 1;
+    }
+    names
+};
+
+/// Names of all kinds, in the order of `perjury list faults`.
+pub fn kinds() -> &'static [&'static str] {
+    &NAMES
+}
+
+fn find(kind: &str) -> Option<&'static Kind> {
+    const ALL: &[Kind] = &KINDS;
+    ALL.iter().find(|k| k.name == kind)
+}
+
+/// One sentence about a kind; nothing about one that there is not.
+pub fn about(kind: &str) -> &'static str {
+    find(kind).map_or("", |k| k.about)
+}
+
+/// How many nodes a kind needs.
+pub fn nodes_min(kind: &str) -> usize {
+    find(kind).map_or(0, |k| k.nodes_min)
+}
+
+/// What every fault of a kind claims; one of them may claim more.
+pub fn claims(kind: &str) -> &'static [Claim] {
+    find(kind).map_or(&[], |k| k.claims)
 }
 
 /// How long a zombie sleeps at most: a few leases.
@@ -109,7 +149,8 @@ pub fn make(
 /// Whoever takes himself for the primary; of several, the one with the highest term. Nodes that cannot be asked are
 /// passed over: they are paused or dead just now.
 fn primary(cluster: &dyn Cluster) -> Option<usize> {
-    let roles = (0..cluster.nodes().len()).filter_map(|n| Some((n, cluster.role(n).ok()??)));
+    let running = |n: &usize| matches!(cluster.state(*n), Ok(NodeState::Running));
+    let roles = (0..cluster.nodes().len()).filter(running).filter_map(|n| Some((n, cluster.role(n).ok()??)));
     roles.filter(|(_, r)| r.primary).max_by_key(|(_, r)| r.term).map(|(n, _)| n)
 }
 

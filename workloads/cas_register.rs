@@ -34,6 +34,11 @@ impl Workload for CasRegister {
         &["write", "cas"]
     }
 
+    fn shows(&self, output: &Value, f: &str, input: &Value) -> bool {
+        let wrote = if f == "cas" { input.as_list().and_then(|pair| pair.get(1)) } else { Some(input) };
+        wrote == Some(output)
+    }
+
     fn plan(&self, options: &Options, seed: u64) -> Plan {
         let used = KeysUsed::default();
         let share = options.read_share;

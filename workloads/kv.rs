@@ -37,6 +37,11 @@ impl Workload for Kv {
         &["put", "append"]
     }
 
+    fn shows(&self, output: &Value, _: &str, input: &Value) -> bool {
+        let tokens = output.as_text().unwrap_or("").split_inclusive('.');
+        input.as_text().is_some_and(|wrote| tokens.into_iter().any(|token| token == wrote))
+    }
+
     fn plan(&self, options: &Options, seed: u64) -> Plan {
         let used = KeysUsed::default();
         let share = options.read_share;

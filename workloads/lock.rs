@@ -40,6 +40,15 @@ impl Workload for Lock {
         &["acquire", "write", "release"]
     }
 
+    fn observes(&self) -> &'static [&'static str] {
+        &["read"]
+    }
+
+    fn shows(&self, output: &Value, f: &str, input: &Value) -> bool {
+        let resource = |pair: &Value| pair.as_list().and_then(|pair| pair.get(1)).cloned();
+        f == "write" && resource(output).is_some() && resource(output) == resource(input)
+    }
+
     fn default_keys(&self) -> usize {
         1
     }

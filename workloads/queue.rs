@@ -43,6 +43,10 @@ impl Workload for Queue {
         &["enqueue"]
     }
 
+    fn observes(&self) -> &'static [&'static str] {
+        &["dequeue"]
+    }
+
     fn plan(&self, options: &Options, seed: u64) -> Plan {
         let used = KeysUsed::default();
         let make = move |key: usize| -> Box<dyn Generator> {

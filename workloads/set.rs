@@ -37,6 +37,10 @@ impl Workload for Set {
         &["add"]
     }
 
+    fn shows(&self, output: &Value, _: &str, input: &Value) -> bool {
+        output.as_list().is_some_and(|elements| elements.contains(input))
+    }
+
     fn default_keys(&self) -> usize {
         2
     }

@@ -46,6 +46,15 @@ pub trait Workload: Send + Sync {
     fn reads(&self) -> &'static [&'static str];
     /// Those of them whose acknowledgement says that something changed.
     fn writes(&self) -> &'static [&'static str];
+    /// Those of them whose answers show what others did.
+    fn observes(&self) -> &'static [&'static str] {
+        self.reads()
+    }
+    /// Whether the answer `output` of such a function shows the effect of the call of `f` with `input`.
+    fn shows(&self, output: &Value, f: &str, input: &Value) -> bool {
+        let _ = f;
+        output == input
+    }
     /// Keys side by side, unless told otherwise.
     fn default_keys(&self) -> usize {
         4

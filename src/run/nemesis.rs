@@ -1,0 +1,246 @@
+//! The thread of the nemesis: carries out the schedule, proves every fault, answers its wishes, undoes it.
+
+use super::desk::FaultId;
+use super::progress::Progress;
+use super::recorder::Watch;
+use super::stage::{Session, Stage};
+use nemesis::{Claim, Drive, Fault, Planned};
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// How often faults are looked after, at least.
+const TICK: Duration = Duration::from_millis(10);
+/// How often it is tried to prove a fault, or its end.
+const PROBE: Duration = Duration::from_millis(100);
+/// How often roles are asked for.
+const ROLES: Duration = Duration::from_millis(250);
+/// How much longer a fault may stay that has not been seen to bite yet.
+const UNPROVED: Duration = Duration::from_millis(1500);
+/// Idle sessions that are opened for a fault that asks.
+const IDLE_SESSIONS: usize = 2;
+
+/// Carries out `planned` until `stop`. Whatever is in force then is left to be healed by the stage.
+pub(super) fn haunt(stage: &Stage, planned: Vec<Planned>, stop: &AtomicBool, progress: &Progress) {
+    let mut haunting = Haunting {
+        stage,
+        progress,
+        watch: stage.watch(),
+        start: Instant::now(),
+        due: VecDeque::new(),
+        active: Vec::new(),
+        healing: Vec::new(),
+        primaries: None,
+        roles_at: Instant::now(),
+    };
+    let mut planned = VecDeque::from(planned);
+    while !stop.load(Ordering::SeqCst) && !stage.recorder().broken() {
+        while planned.front().is_some_and(|p| haunting.start.elapsed() >= p.at) {
+            haunting.due.extend(planned.pop_front());
+        }
+        haunting.begin_due();
+        haunting.listen();
+        haunting.look_after();
+        haunting.see_healed();
+        haunting.ask_roles();
+        progress.next_fault(planned.front().map(|p| (p.kind, p.at)));
+    }
+    for active in haunting.active {
+        active.sessions.into_iter().for_each(|s| stage.close(s));
+    }
+}
+
+struct Haunting<'a> {
+    stage: &'a Stage,
+    progress: &'a Progress,
+    watch: Watch,
+    start: Instant,
+    /// Their time has come, but something that they would disturb is in force.
+    due: VecDeque<Planned>,
+    active: Vec<Active>,
+    healing: Vec<(FaultId, Instant)>,
+    /// Who was primary when it was last asked; none before.
+    primaries: Option<BTreeSet<(usize, u64)>>,
+    roles_at: Instant,
+}
+
+/// A fault in force.
+struct Active {
+    id: FaultId,
+    since: Instant,
+    length: Duration,
+    bit: bool,
+    proved_at: Instant,
+    sessions: Vec<Session>,
+}
+
+fn clash(a: &[Claim], b: &[Claim]) -> bool {
+    a.iter().any(|x| b.contains(x))
+}
+
+impl Haunting<'_> {
+    /// Injects what is due, the oldest first, as far as nothing in force stands in its way.
+    fn begin_due(&mut self) {
+        let mut later = VecDeque::new();
+        while let Some(planned) = self.due.pop_front() {
+            if let Err(planned) = self.begin(planned) {
+                later.push_back(planned);
+            }
+        }
+        self.due = later;
+    }
+
+    /// `Err` gives back what has to wait.
+    fn begin(&mut self, planned: Planned) -> Result<(), Planned> {
+        let desk = self.stage.desk();
+        let writes = self.stage.workload().writes();
+        let cluster = self.stage.running().cluster();
+        // Looking at claims first costs nothing; drawing a fault asks the nodes for their roles.
+        let busy = desk.claims();
+        if clash(nemesis::claims(planned.kind), &busy) {
+            return Err(planned);
+        }
+        let fault = match nemesis::make(planned.kind, planned.nth, planned.seed, cluster, writes) {
+            Ok(fault) => fault,
+            Err(error) => {
+                self.stage.note(format!("No {} could be drawn: {error}.", planned.kind));
+                return Ok(());
+            }
+        };
+        if clash(&fault.claims(), &busy) {
+            return Err(planned);
+        }
+        let Ok(sessions) = self.open_sessions(&*fault) else { return Err(planned) };
+        match desk.inject(fault) {
+            Ok(id) => {
+                let what = desk.records().get(id as usize - 1).map(|r| r.what.clone()).unwrap_or_default();
+                self.progress.event(&format!("{} {what}", planned.kind));
+                let now = Instant::now();
+                let length = planned.length;
+                self.active.push(Active {
+                    id,
+                    since: now,
+                    length,
+                    bit: false,
+                    proved_at: now - PROBE,
+                    sessions,
+                });
+            }
+            Err(error) => {
+                self.progress.event(&format!("{} failed: {error}", planned.kind));
+                sessions.into_iter().for_each(|s| self.stage.close(s));
+            }
+        }
+        Ok(())
+    }
+
+    fn open_sessions(&self, fault: &dyn Fault) -> Result<Vec<Session>, ()> {
+        let mut sessions = Vec::new();
+        for node in fault.needs_sessions() {
+            for _ in 0..IDLE_SESSIONS {
+                match self.stage.open(node) {
+                    Ok(session) => sessions.push(session),
+                    Err(_) => {
+                        sessions.into_iter().for_each(|s| self.stage.close(s));
+                        return Err(());
+                    }
+                }
+            }
+        }
+        Ok(sessions)
+    }
+
+    /// Hears what has happened; this is also how time passes here.
+    fn listen(&mut self) {
+        let mut next = self.watch.next(TICK);
+        while let Some(event) = next {
+            self.active.iter().for_each(|a| self.stage.desk().saw(a.id, &event));
+            next = self.watch.ready();
+        }
+    }
+
+    fn look_after(&mut self) {
+        let mut over = Vec::new();
+        for at in 0..self.active.len() {
+            let drive = self.stage.desk().drive(self.active[at].id);
+            let active = &mut self.active[at];
+            // The first proof is looked for at once: the last moment of a short fault may be too late.
+            if !active.bit && active.proved_at.elapsed() >= PROBE {
+                active.proved_at = Instant::now();
+                // A node that cannot be asked now is asked again.
+                active.bit = self.stage.desk().prove(active.id).unwrap_or(false);
+            }
+            let age = active.since.elapsed();
+            let long = age >= active.length && (active.bit || age >= active.length + UNPROVED);
+            match drive {
+                Ok(Drive::Busy) => {}
+                Ok(Drive::Idle) if !long => {}
+                Ok(Drive::Idle | Drive::Over) => over.push(at),
+                Ok(Drive::Fired(words)) => {
+                    self.stage.trigger(Some(active.id), &words);
+                    self.progress.event(&words);
+                }
+                Ok(Drive::Ask(asked)) => {
+                    let call = self.stage.workload().fresh(asked.after.key.as_ref());
+                    for session in &active.sessions {
+                        // The answer is for the history; nobody waits for it here.
+                        drop(self.stage.call(*session, call.clone(), asked.timeout));
+                    }
+                    active.bit = self.stage.desk().prove(active.id).unwrap_or(false);
+                }
+                Err(error) => {
+                    self.stage.note(format!("Fault {}: {error}.", active.id));
+                    over.push(at);
+                }
+            }
+        }
+        for at in over.into_iter().rev() {
+            let active = self.active.remove(at);
+            if let Err(error) = self.stage.desk().begin_heal(active.id) {
+                // It stays in the journal, and is tried again.
+                self.progress.event(&format!("healing: {error}"));
+            }
+            self.healing.push((active.id, Instant::now() - PROBE));
+            active.sessions.into_iter().for_each(|s| self.stage.close(s));
+        }
+    }
+
+    fn see_healed(&mut self) {
+        let (stage, progress) = (self.stage, self.progress);
+        self.healing.retain_mut(|(id, tried)| {
+            if tried.elapsed() < PROBE {
+                return true;
+            }
+            *tried = Instant::now();
+            match stage.desk().begin_heal(*id).and_then(|()| stage.desk().check_healed(*id)) {
+                Ok(true) => {
+                    let kind = stage.desk().records().get(*id as usize - 1).map(|r| r.kind.clone());
+                    progress.event(&format!("healed {}", kind.unwrap_or_default()));
+                    false
+                }
+                // A node that is paused or dead by another fault cannot tell; it is asked again.
+                Ok(false) | Err(_) => true,
+            }
+        });
+    }
+
+    /// Writes into the history who takes himself for primary, whenever that changes.
+    fn ask_roles(&mut self) {
+        if self.roles_at.elapsed() < ROLES {
+            return;
+        }
+        self.roles_at = Instant::now();
+        let primaries: BTreeSet<(usize, u64)> = self.stage.primaries().into_iter().collect();
+        if primaries.is_empty() || self.primaries.as_ref() == Some(&primaries) {
+            return;
+        }
+        let names = self.stage.desk().names();
+        let words: Vec<String> =
+            primaries.iter().map(|(n, term)| format!("{} is primary in term {term}", names[*n])).collect();
+        self.stage.desk().event("role", None, &words.join(", "));
+        if self.primaries.is_some() {
+            self.progress.event(&words.join(", "));
+        }
+        self.primaries = Some(primaries);
+    }
+}

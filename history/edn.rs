@@ -3,7 +3,8 @@
 //! Tolerant on purpose: a history is full of what its clients threw, and a checker needs none of that to be exact.
 //! Any tag is kept (`#tag v` becomes `{"#tag" v}`), sets become sorted lists, keywords, symbols and characters text.
 
-use crate::scan::{Atom, DEPTH_MAX, Fail, describe};
+use crate::number;
+use crate::scan::{Atom, DEPTH_MAX, Fail};
 use crate::value::Value;
 use std::borrow::Cow;
 
@@ -313,7 +314,7 @@ impl<'a> Edn<'a> {
             return Ok(Atom::Int(if negative { -magnitude } else { magnitude }));
         }
         let text = self.token().and_then(|_| self.utf8(start))?;
-        match parse_number(text) {
+        match number::parse(text) {
             Some(Value::Int(int)) => Ok(Atom::Int(int)),
             Some(number) => Ok(Atom::Other(number)),
             None if self.at == self.bytes.len() => self.wrong("a number"),
@@ -468,48 +469,6 @@ const TOKEN: [bool; 256] = {
     token
 };
 
-/// Whether `text` is what a [`Value::Number`] holds.
-pub(crate) fn is_number(text: &str) -> bool {
-    matches!(text, "##NaN" | "##Inf" | "##-Inf")
-        || matches!(parse_number(text), Some(Value::Number(n)) if *n == *text)
-}
-
-/// A number as Clojure reads it: `12 -7 0x1a 017 2r101 1N` as integers, if they fit; `1.5 2.5M 1e3 1/3` as text.
-fn parse_number(text: &str) -> Option<Value> {
-    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
-    let sign = if text.starts_with('-') { "-" } else { "" };
-    let whole = unsigned.strip_suffix('N').unwrap_or(unsigned);
-    let digits = |s: &str| !s.is_empty() && s.bytes().all(|byte| byte.is_ascii_digit());
-    let number = |s: &str| Value::Number(format!("{sign}{s}").into());
-    let integer = |s: &str, radix| match i64::from_str_radix(&format!("{sign}{s}"), radix) {
-        Ok(int) => Some(Value::Int(int)),
-        Err(error) if *error.kind() == std::num::IntErrorKind::InvalidDigit => None,
-        Err(_) => Some(number(whole)),
-    };
-    if let Some(hex) = whole.strip_prefix("0x").or_else(|| whole.strip_prefix("0X")) {
-        return if hex.bytes().all(|byte| byte.is_ascii_hexdigit()) { integer(hex, 16) } else { None };
-    }
-    if digits(whole) {
-        let octal = whole.len() > 1 && whole.starts_with('0');
-        return integer(whole, if octal { 8 } else { 10 });
-    }
-    if let Some((radix, rest)) = whole.split_once(['r', 'R']) {
-        let radix = radix.parse().ok().filter(|radix| (2..=36).contains(radix))?;
-        return if rest.starts_with(['+', '-']) { None } else { integer(rest, radix) };
-    }
-    if let Some((above, below)) = unsigned.split_once('/') {
-        return if digits(above) && digits(below) { Some(number(unsigned)) } else { None };
-    }
-    let decimal = unsigned.strip_suffix('M').unwrap_or(unsigned);
-    let (mantissa, exponent) = match decimal.split_once(['e', 'E']) {
-        Some((mantissa, exponent)) => (mantissa, Some(exponent.strip_prefix(['+', '-']).unwrap_or(exponent))),
-        None => (decimal, None),
-    };
-    let (above, below) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    let good = digits(above) && (below.is_empty() || digits(below)) && exponent.is_none_or(digits);
-    if good { Some(number(decimal)) } else { None }
-}
-
 impl Value {
     /// Reads one EDN value.
     ///
@@ -521,13 +480,6 @@ impl Value {
             edn.space()?;
             if edn.at < text.len() { edn.wrong("nothing more") } else { Ok(value) }
         });
-        read.map_err(|fail| {
-            let found = match fail.found {
-                Some(found) => found,
-                None if fail.at >= text.len() => "the end".to_string(),
-                None => describe(text.as_bytes(), fail.at),
-            };
-            format!("column {}: expected {}, found {}", fail.at + 1, fail.expected, found)
-        })
+        read.map_err(|fail| fail.in_text(text))
     }
 }

@@ -1,9 +1,10 @@
 //! Reads events from EDN: maps one after the other, in a vector or in a list, plain or tagged, on any number of lines.
 
+use crate::draft::{Draft, Field};
 use crate::edn::Edn;
 use crate::input::Input;
 use crate::interner::Interner;
-use crate::raw::{Draft, Field, Raw};
+use crate::raw::Raw;
 use crate::read::{Out, Stop};
 use crate::scan::Fail;
 
@@ -99,7 +100,7 @@ fn event(edn: &mut Edn<'_>, values: &mut Interner) -> Result<Raw, Fail> {
         let at = edn.at;
         let atom = edn.atom()?;
         if let crate::scan::Atom::Text(name) = &name {
-            if let Some(field) = Field::named(name) {
+            if let Some(field) = Field::named(name.as_bytes()) {
                 draft.set(field, at, &atom, values)?;
             }
         }

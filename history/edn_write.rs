@@ -3,8 +3,8 @@
 //! A [`Value::Text`] does not say whether it was a keyword or a string. Where Jepsen's checkers look for keywords
 //! (`:type`, `:f`, the first place of a micro-op, bare map keys) it is written as one, everywhere else as a string.
 
-use crate::edn::is_number;
 use crate::event::{Event, Process};
+use crate::number::is_number;
 use crate::op::NO_TIME;
 use crate::value::Value;
 use std::io::Write;

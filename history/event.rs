@@ -25,6 +25,23 @@ pub enum Kind {
     Info,
 }
 
+impl Kind {
+    /// As it stands in a file: `invoke`, `ok`, `fail`, `info`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Invoke => "invoke",
+            Kind::Ok => "ok",
+            Kind::Fail => "fail",
+            Kind::Info => "info",
+        }
+    }
+
+    /// The kind of that name.
+    pub fn named(name: &str) -> Option<Kind> {
+        [Kind::Invoke, Kind::Ok, Kind::Fail, Kind::Info].into_iter().find(|kind| kind.name() == name)
+    }
+}
+
 /// One event, owned: what recorders write and converters pass on. (Readers of large files do not build these.)
 #[derive(Clone, Debug, PartialEq)]
 pub struct Event {

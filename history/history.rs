@@ -65,6 +65,23 @@ pub enum Phase {
     Healed,
 }
 
+impl Phase {
+    /// As it stands in a file: `inject`, `bit`, `heal`, `healed`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Phase::Inject => "inject",
+            Phase::Bit => "bit",
+            Phase::Heal => "heal",
+            Phase::Healed => "healed",
+        }
+    }
+
+    /// The phase of that name.
+    pub fn named(name: &str) -> Option<Phase> {
+        [Phase::Inject, Phase::Bit, Phase::Heal, Phase::Healed].into_iter().find(|phase| phase.name() == name)
+    }
+}
+
 /// Why something is not a history: one place, what should stand there, and what stands there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Malformed {

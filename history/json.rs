@@ -1,6 +1,8 @@
 //! Scans JSON: strict, without building anything that is not asked for, and saying where it stopped.
 
-use crate::scan::{Atom, DEPTH_MAX, Fail, describe};
+use crate::draft::Field;
+use crate::number;
+use crate::scan::{Atom, DEPTH_MAX, Fail};
 use crate::value::Value;
 use std::borrow::Cow;
 
@@ -153,7 +155,7 @@ impl<'a> Json<'a> {
             loop {
                 let name = self.name()?;
                 // JSON has no other keys than strings, so {0 100} is written {"0":100}.
-                let key = match canonical_int(&name) {
+                let key = match number::canonical_int(&name) {
                     Some(i) => Value::Int(i),
                     None => Value::Text(name.into()),
                 };
@@ -183,6 +185,23 @@ impl<'a> Json<'a> {
             return self.wrong("`:`");
         }
         Ok(name)
+    }
+
+    /// As [`Json::name`], of a field of ours, if it is one.
+    pub(crate) fn field(&mut self) -> Result<Option<Field>, Fail> {
+        self.space();
+        let start = self.at + 1;
+        if self.peek() == Some(b'"') {
+            // No name of ours has anything special in it, so most need not be checked to be text.
+            let rest = &self.bytes[start..];
+            let length = rest.iter().position(|byte| !PLAIN[*byte as usize]).unwrap_or(rest.len());
+            if let (Some(b'"'), Some(field)) = (rest.get(length), Field::named(&rest[..length])) {
+                self.at = start + length + 1;
+                return if self.takes(b':') { Ok(Some(field)) } else { self.wrong("`:`") };
+            }
+        }
+        let name = self.name()?;
+        Ok(Field::named(name.as_bytes()))
     }
 
     /// A number: an integer of 64 bits as such, anything else as its text.
@@ -242,35 +261,38 @@ impl<'a> Json<'a> {
     pub(crate) fn string(&mut self) -> Result<Cow<'a, str>, Fail> {
         let start = self.at + 1;
         self.at = start;
-        loop {
-            match self.peek() {
-                Some(b'"') => break,
-                Some(b'\\') => return self.escaped(start).map(Cow::Owned),
-                Some(0..=31) => {
-                    return self.wrong("the end of the string (`\"`), or text without control characters");
-                }
-                Some(_) => self.at += 1,
-                None => return self.wrong("the end of the string (`\"`)"),
-            }
+        self.plain();
+        if self.peek() != Some(b'"') {
+            return self.escaped(start).map(Cow::Owned);
         }
         let text = self.utf8(start)?;
         self.at += 1;
         Ok(Cow::Borrowed(text))
     }
 
-    fn utf8(&self, start: usize) -> Result<&'a str, Fail> {
-        std::str::from_utf8(&self.bytes[start..self.at])
-            .map_err(|error| Fail::new(start + error.valid_up_to(), "UTF-8 text"))
+    /// Goes to the next quote, backslash or control character.
+    fn plain(&mut self) {
+        let rest = &self.bytes[self.at..];
+        self.at += rest.iter().position(|byte| !PLAIN[*byte as usize]).unwrap_or(rest.len());
     }
 
+    fn utf8(&self, start: usize) -> Result<&'a str, Fail> {
+        std::str::from_utf8(&self.bytes[start..self.at]).map_err(|error| {
+            // A character that is cut off by the end of what was read may go on behind it.
+            match error.error_len() {
+                None if self.at == self.bytes.len() => Fail::ran_out(self.at, "the end of the string (`\"`)"),
+                Some(_) | None => Fail::new(start + error.valid_up_to(), "UTF-8 text"),
+            }
+        })
+    }
+
+    /// The rest of the string that began at `start`.
     fn escaped(&mut self, start: usize) -> Result<String, Fail> {
         let mut text = self.utf8(start)?.to_string();
         loop {
-            let plain = self.at;
-            while !matches!(self.peek(), None | Some(b'"' | b'\\' | 0..=31)) {
-                self.at += 1;
-            }
-            text.push_str(self.utf8(plain)?);
+            let start = self.at;
+            self.plain();
+            text.push_str(self.utf8(start)?);
             match self.peek() {
                 Some(b'"') => {
                     self.at += 1;
@@ -344,22 +366,24 @@ impl<'a> Json<'a> {
     }
 }
 
-/// The integer that `text` writes, if it writes it as we would.
-pub(crate) fn canonical_int(text: &str) -> Option<i64> {
-    let digits = text.strip_prefix('-').unwrap_or(text);
-    let plain = match digits.as_bytes() {
-        [b'0'] => digits.len() == text.len(),
-        [b'1'..=b'9', rest @ ..] => rest.iter().all(u8::is_ascii_digit),
-        _ => false,
-    };
-    if plain { text.parse().ok() } else { None }
-}
+/// Whether the byte stands for itself in a string.
+const PLAIN: [bool; 256] = {
+    let mut plain = [true; 256];
+    let mut control = 0;
+    while control < 32 {
+        plain[control] = false;
+        control += 1;
+    }
+    plain[b'"' as usize] = false;
+    plain[b'\\' as usize] = false;
+    plain
+};
 
 /// Sorts the entries, and gives back what JSON cannot say and `to_json` therefore wrote as a map of one key.
 fn undo_escapes(entries: Vec<(Value, Value)>) -> Result<Value, Value> {
     if let [(Value::Text(key), inner)] = &entries[..] {
         match (&**key, inner) {
-            ("#number", Value::Text(text)) if crate::edn::is_number(text) => {
+            ("#number", Value::Text(text)) if number::is_number(text) => {
                 return Ok(Value::Number(text.clone()));
             }
             ("#map", Value::List(pairs)) => {
@@ -388,13 +412,6 @@ impl Value {
             json.space();
             if json.at < text.len() { json.wrong("nothing more") } else { Ok(value) }
         });
-        read.map_err(|fail| {
-            let found = match fail.found {
-                Some(found) => found,
-                None if fail.at >= text.len() => "the end".to_string(),
-                None => describe(text.as_bytes(), fail.at),
-            };
-            format!("column {}: expected {}, found {}", fail.at + 1, fail.expected, found)
-        })
+        read.map_err(|fail| fail.in_text(text))
     }
 }

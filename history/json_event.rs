@@ -1,9 +1,10 @@
 //! Reads events from JSON: one per line, or one document.
 
+use crate::draft::Draft;
 use crate::input::Input;
 use crate::interner::Interner;
 use crate::json::Json;
-use crate::raw::{Draft, Field, Raw};
+use crate::raw::Raw;
 use crate::read::{Out, Stop};
 use crate::scan::Fail;
 
@@ -121,11 +122,11 @@ pub(crate) fn event(json: &mut Json<'_>, values: &mut Interner, foreign: bool) -
     json.enter()?;
     if !json.takes(b'}') {
         loop {
-            let name = json.name()?;
+            let field = json.field()?;
             json.space();
             let at = json.at;
             let atom = json.atom()?;
-            if let Some(field) = Field::named(&name) {
+            if let Some(field) = field {
                 draft.set(field, at, &atom, values)?;
             }
             if json.takes(b'}') {

@@ -5,7 +5,7 @@
 //! written as strings, as every other tool does, and read back as integers.
 
 use crate::event::{Event, Process};
-use crate::json::canonical_int;
+use crate::number::canonical_int;
 use crate::op::NO_TIME;
 use crate::value::Value;
 use std::io::Write;

@@ -14,6 +14,7 @@
 mod by_time;
 mod call;
 mod compressed;
+mod draft;
 mod edn;
 mod edn_event;
 mod edn_write;
@@ -25,6 +26,7 @@ mod interner;
 mod json;
 mod json_event;
 mod json_write;
+mod number;
 mod op;
 mod pairing;
 mod raw;

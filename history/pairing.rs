@@ -266,6 +266,13 @@ impl Pairing {
                  each time it counts as a new process, with a name below zero"
             ));
         }
+        // A call stands on its own line, after all earlier ones, and before its return.
+        debug_assert!(self.ops.windows(2).all(|two| two[0].invoke < two[1].invoke));
+        debug_assert!(
+            self.ops
+                .iter()
+                .all(|op| op.invoke < op.ret && (op.ret == NEVER) == (op.outcome == Outcome::Info))
+        );
         History {
             ops: self.ops,
             values,

@@ -35,6 +35,16 @@ impl Fail {
         Fail { at, expected: expected.into(), found: None, ran_out: true }
     }
 
+    /// In one line, of a text that is no file.
+    pub(crate) fn in_text(self, text: &str) -> String {
+        let found = match self.found {
+            Some(found) => found,
+            None if self.at >= text.len() => "the end".to_string(),
+            None => describe(text.as_bytes(), self.at),
+        };
+        format!("column {}: expected {}, found {found}", self.at + 1, self.expected)
+    }
+
     pub(crate) fn too_deep(at: usize) -> Fail {
         Fail::new(at, format!("at most {DEPTH_MAX} levels of nesting")).found("one more")
     }

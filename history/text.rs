@@ -7,12 +7,13 @@
 //!   INFO  jepsen.util - 3       :info   :write  :timed-out      the error stands in the value's place
 //! ```
 
+use crate::draft::{Draft, Field};
 use crate::edn::Edn;
 use crate::event::Kind;
 use crate::format::Format;
 use crate::input::Input;
 use crate::interner::{Interner, ValueId};
-use crate::raw::{Draft, Field, Raw};
+use crate::raw::Raw;
 use crate::read::{Out, Stop};
 use crate::scan::{Atom, Fail};
 

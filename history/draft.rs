@@ -1,0 +1,219 @@
+//! Puts an event together from its fields, in whatever order they stand.
+
+use crate::event::Kind;
+use crate::history::Phase;
+use crate::interner::{Interner, ValueId};
+use crate::op::NO_TIME;
+use crate::raw::{Raw, RawProcess, Wrong, text_of};
+use crate::scan::{Atom, Fail, brief};
+use crate::value::Value;
+
+/// The fields that we know. All others are ignored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Field {
+    Index,
+    Time,
+    Process,
+    Type,
+    F,
+    Key,
+    Value,
+    Error,
+    Node,
+    Session,
+    Applied,
+    Observed,
+    Latency,
+    Fault,
+    Phase,
+}
+
+impl Field {
+    pub(crate) fn named(name: &[u8]) -> Option<Field> {
+        Some(match name {
+            b"index" => Field::Index,
+            b"time" => Field::Time,
+            b"process" => Field::Process,
+            b"type" => Field::Type,
+            b"f" => Field::F,
+            b"key" => Field::Key,
+            b"value" => Field::Value,
+            b"error" => Field::Error,
+            b"node" => Field::Node,
+            b"session" => Field::Session,
+            b"applied" => Field::Applied,
+            b"observed" => Field::Observed,
+            b"latency_ns" | b"latency-ns" => Field::Latency,
+            b"fault" => Field::Fault,
+            b"phase" => Field::Phase,
+            _ => return None,
+        })
+    }
+}
+
+/// An event that is being put together, field by field in any order.
+pub(crate) struct Draft {
+    raw: Raw,
+    seen: u32,
+    /// Whether it is somebody else's file, where `phase`, `fault` … may mean anything.
+    foreign: bool,
+}
+
+impl Draft {
+    pub(crate) fn new(foreign: bool) -> Draft {
+        let raw = Raw {
+            line: 0,
+            column: 0,
+            index: None,
+            time: NO_TIME,
+            process: RawProcess::Other(ValueId::NULL),
+            kind: Kind::Info,
+            f: ValueId::NULL,
+            key: ValueId::NULL,
+            value: ValueId::NULL,
+            error: ValueId::NULL,
+            node: ValueId::NULL,
+            session: None,
+            applied: None,
+            observed: None,
+            latency_ns: None,
+            fault: None,
+            phase: None,
+        };
+        Draft { raw, seen: 0, foreign }
+    }
+
+    /// Notes a field.
+    ///
+    /// # Errors
+    /// What the field should be, if it cannot be the `atom` that stands at offset `at`.
+    pub(crate) fn set(
+        &mut self,
+        field: Field,
+        at: usize,
+        atom: &Atom<'_>,
+        values: &mut Interner,
+    ) -> Result<(), Fail> {
+        let bit = 1 << field as u32;
+        if self.seen & bit != 0 {
+            return Err(Fail::new(at, "each field once").found(format!("a second {field:?}").to_lowercase()));
+        }
+        self.seen |= bit;
+        self.fill(field, bit, atom, values)
+            .map_err(|expected| Fail::new(at, expected).found(brief(&atom.to_value())))
+    }
+
+    fn fill(
+        &mut self,
+        field: Field,
+        bit: u32,
+        atom: &Atom<'_>,
+        values: &mut Interner,
+    ) -> Result<(), &'static str> {
+        let raw = &mut self.raw;
+        match field {
+            Field::Value => raw.value = atom.intern(values),
+            Field::Key => raw.key = atom.intern(values),
+            Field::Error => raw.error = atom.intern(values),
+            Field::Observed => raw.observed = Some(atom.intern(values)),
+            Field::Time => match atom {
+                // Jepsen's word for "not recorded".
+                Atom::Int(-1) if self.foreign => {}
+                Atom::Int(time) if *time != NO_TIME => raw.time = *time,
+                Atom::Null => {}
+                _ => return Err("a time in nanoseconds (a whole number of 64 bits)"),
+            },
+            Field::Index => match atom {
+                Atom::Int(index) if *index >= 0 => raw.index = Some(*index as u64),
+                _ if self.foreign => {}
+                Atom::Null => {}
+                _ => return Err("an index (a whole number from 0)"),
+            },
+            Field::Process => match atom {
+                Atom::Int(number) => raw.process = RawProcess::Client(*number),
+                Atom::Text(name) => raw.process = RawProcess::Other(values.intern_text(name)),
+                Atom::Bool(_) | Atom::Pair(_) | Atom::Other(Value::List(_) | Value::Map(_))
+                    if self.foreign =>
+                {
+                    raw.process = RawProcess::Other(atom.intern(values));
+                }
+                _ => return Err("a process (a whole number of 64 bits, or a name such as nemesis)"),
+            },
+            Field::Type => match atom {
+                Atom::Text(name) => {
+                    raw.kind = Kind::named(name).ok_or("a type (invoke, ok, fail or info)")?
+                }
+                _ => return Err("a type (invoke, ok, fail or info)"),
+            },
+            Field::F => match atom {
+                Atom::Text(name) => raw.f = values.intern_text(name),
+                Atom::Null => self.seen &= !bit,
+                _ if self.foreign => {
+                    let text = text_of(&atom.to_value());
+                    raw.f = values.intern_text(&text);
+                }
+                _ => return Err("the name of a function (a string)"),
+            },
+            Field::Node => match atom {
+                Atom::Text(name) => raw.node = values.intern_text(name),
+                Atom::Null => {}
+                _ if self.foreign => {
+                    let text = text_of(&atom.to_value());
+                    raw.node = values.intern_text(&text);
+                }
+                _ => return Err("the name of a node (a string)"),
+            },
+            Field::Session => match atom {
+                Atom::Int(session) => raw.session = Some(*session),
+                Atom::Null => {}
+                _ if self.foreign => {}
+                _ => return Err("a session (a whole number of 64 bits)"),
+            },
+            Field::Applied => match atom {
+                Atom::Bool(applied) => raw.applied = Some(*applied),
+                Atom::Null => {}
+                _ => return Err("true or false (whether it had an effect)"),
+            },
+            Field::Latency => match atom {
+                Atom::Int(latency) if *latency >= 0 => raw.latency_ns = Some(*latency as u64),
+                Atom::Null => {}
+                _ if self.foreign => {}
+                _ => return Err("a latency in nanoseconds (a whole number from 0)"),
+            },
+            Field::Fault => match atom {
+                Atom::Int(fault) if u32::try_from(*fault).is_ok() => raw.fault = Some(*fault as u32),
+                Atom::Null => {}
+                _ if self.foreign => {}
+                _ => return Err("the number of a fault (a whole number of 32 bits)"),
+            },
+            Field::Phase => match atom {
+                Atom::Text(name) if Phase::named(name).is_some() => raw.phase = Phase::named(name),
+                Atom::Null => {}
+                _ if self.foreign => {}
+                _ => return Err("a phase (inject, bit, heal or healed)"),
+            },
+        }
+        Ok(())
+    }
+
+    /// The event, if it has all that an event must have.
+    pub(crate) fn finish(mut self, values: &mut Interner) -> Result<Raw, Wrong> {
+        let has = |field: Field| self.seen & (1 << field as u32) != 0;
+        for (field, name) in [(Field::Type, "type"), (Field::Process, "process")] {
+            if !has(field) {
+                return Err(Wrong::new(format!("an event with the field `{name}`"), "one without"));
+            }
+        }
+        if !has(Field::F) {
+            // A nemesis of somebody else may do what it likes, and Elle's old files are all transactions.
+            self.raw.f = match values.get(self.raw.value) {
+                _ if self.foreign && !self.raw.is_client() => values.intern_text(""),
+                Value::List(ops) if self.foreign && ops.iter().all(|op| op.as_list().is_some()) => {
+                    values.intern_text("txn")
+                }
+                _ => return Err(Wrong::new("an event with the field `f`", "one without")),
+            };
+        }
+        Ok(self.raw)
+    }
+}

@@ -90,6 +90,13 @@ impl Model for Counter {
         }
     }
 
+    fn only_in(&self, op: CounterOp) -> Option<i128> {
+        match op {
+            CounterOp::Read(n) => Some(i128::from(n)),
+            CounterOp::Add(_) => None,
+        }
+    }
+
     fn order_insensitive(&self) -> bool {
         true
     }

@@ -137,6 +137,17 @@ impl Model for Kv {
         Some(ValueId(self.numbers.get(&self.initial).copied().unwrap_or(u32::MAX)))
     }
 
+    fn only_in(&self, op: KvOp) -> Option<Arc<str>> {
+        match op {
+            KvOp::Get(s) => Some(self.strings[s as usize].clone()),
+            KvOp::Put(_) | KvOp::Append(_) => None,
+        }
+    }
+
+    fn state_bytes(&self, state: &Arc<str>) -> usize {
+        state.len() + 32
+    }
+
     fn describe_op(&self, _: &Interner, op: KvOp) -> String {
         let s = |number: u32| &*self.strings[number as usize];
         match op {

@@ -25,10 +25,12 @@ pub mod oracle;
 pub mod problem;
 pub mod queue;
 pub mod register;
+pub mod search;
 pub mod sequential;
 pub mod set;
 mod sources;
 pub mod spec;
+pub mod testing;
 pub mod verdict;
 
 pub use keyed::{Keyed, KeyedOp};

@@ -52,6 +52,18 @@ pub trait Model: Clone + Send + Sync {
         false
     }
 
+    /// The one state in which `op` is legal, if there is exactly one: a read of a whole value, a cas that succeeded.
+    /// Saying `None` is always safe.
+    fn only_in(&self, op: Self::Op) -> Option<Self::State> {
+        let _ = op;
+        None
+    }
+
+    /// About how many bytes a state occupies, for budgets.
+    fn state_bytes(&self, state: &Self::State) -> usize {
+        size_of_val(state)
+    }
+
     /// Whether the state after a set of operations does not depend on their order.
     fn order_insensitive(&self) -> bool {
         false

@@ -198,6 +198,10 @@ impl Model for MultiRegister {
         micros.iter().all(|m| matches!(m, Micro::Write(..))) && (0..self.keys.len() as u32).all(writes)
     }
 
+    fn state_bytes(&self, state: &Arc<[ValueId]>) -> usize {
+        state.len() * 4 + 32
+    }
+
     fn describe_op(&self, values: &Interner, op: Txn) -> String {
         let micros: Vec<String> = self
             .micros(op)

@@ -96,6 +96,14 @@ impl Model for Mutex {
         }
     }
 
+    fn only_in(&self, op: MutexOp) -> Option<Option<u32>> {
+        match op {
+            MutexOp::Acquire(_) => Some(None),
+            MutexOp::Release(p) => Some(Some(p)),
+            MutexOp::AcquireRefused(_) | MutexOp::ReleaseRefused(_) => None,
+        }
+    }
+
     /// An acquire and the release that follows it in the same process can be left out together, and so can the last
     /// acquire of a process, and everything that a process did: the others then find the lock free where they found
     /// it free before. A refused acquire no longer says anything once somebody is left out.

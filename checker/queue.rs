@@ -90,6 +90,17 @@ impl Model for Queue {
         }
     }
 
+    fn only_in(&self, op: QueueOp) -> Option<Arc<[ValueId]>> {
+        match op {
+            QueueOp::Empty => Some(Arc::from([])),
+            QueueOp::Enqueue(_) | QueueOp::Dequeue(_) | QueueOp::DequeueUnheard => None,
+        }
+    }
+
+    fn state_bytes(&self, state: &Arc<[ValueId]>) -> usize {
+        state.len() * 4 + 32
+    }
+
     /// Elements can be left out whole: every operation that names one, unless an unheard dequeue may have taken it.
     /// The order of the others in the queue stays, and it is empty more often.
     fn project(&self, ops: &[ObjOp<QueueOp>], keep: &mut [bool], _: Property) -> Problem<Queue> {

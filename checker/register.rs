@@ -173,6 +173,14 @@ impl Model for Register {
         }
     }
 
+    fn only_in(&self, op: RegisterOp) -> Option<ValueId> {
+        match op {
+            RegisterOp::Read(value) | RegisterOp::Cas { expected: value, .. } => Some(value),
+            RegisterOp::CasSaw { expected, observed, .. } => (expected != observed).then_some(observed),
+            RegisterOp::Write(_) | RegisterOp::CasUnchecked { .. } | RegisterOp::CasRefused { .. } => None,
+        }
+    }
+
     fn project(&self, ops: &[ObjOp<RegisterOp>], keep: &mut [bool], property: Property) -> Problem<Register> {
         let explained = sources::close(ops, keep, property, |op| self.is_pure(op), sees, leaves);
         let mut ops: Vec<_> = ops.to_vec();

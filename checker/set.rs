@@ -170,6 +170,20 @@ impl Model for GrowSet {
         }
     }
 
+    fn only_in(&self, op: SetOp) -> Option<Bits> {
+        match op {
+            SetOp::Read(s) => {
+                let snapshot = &self.snapshots[s as usize];
+                snapshot.twice.is_none().then(|| snapshot.members.clone())
+            }
+            SetOp::Add(_) => None,
+        }
+    }
+
+    fn state_bytes(&self, state: &Bits) -> usize {
+        state.len() * 8 + 32
+    }
+
     fn order_insensitive(&self) -> bool {
         true
     }

@@ -6,6 +6,8 @@
 //! ```
 //! Times are milliseconds, and order the events as well; at one time, invocations come before returns.
 
+#![allow(dead_code)] // Each test file uses a part.
+
 use checker::{Counterexample, ModelName, Spec};
 use history::results::Anomaly;
 use history::{Applied, History, NEVER, NO_TIME, Op, Outcome, Value, ValueId};
@@ -142,4 +144,22 @@ pub fn show(anomaly: &Anomaly) -> String {
         text.push_str(&format!("states {}\n", spans.collect::<Vec<_>>().join(" / ")));
     }
     text
+}
+
+/// A small generator of numbers from a seed (xorshift64*).
+pub struct Dice(u64);
+
+impl Dice {
+    /// The same numbers for the same seed.
+    pub fn new(seed: u64) -> Dice {
+        Dice(seed.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+    }
+
+    /// A number below `n`.
+    pub fn below(&mut self, n: u64) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) % n
+    }
 }

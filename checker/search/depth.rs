@@ -1,0 +1,110 @@
+//! Depth first: follows one order as far as it goes, then takes back the last choice. Finds an order fast where there is
+//! one.
+
+use super::bits::Bits;
+use super::config::{Config, Taken, Visited};
+use super::moves::{Move, Mover};
+use super::window::Window;
+use super::{Ended, Meter};
+
+/// A depth-first search that can be interrupted and taken up again.
+pub(crate) struct Depth<'p, B> {
+    mover: Mover<'p>,
+    window: Window<'p, B>,
+    visited: Visited<B>,
+    stack: Vec<Frame<B>>,
+    moves: Vec<Move>,
+    taken: Vec<Taken>,
+    start: Option<Config<B>>,
+    deepest: u32,
+}
+
+struct Frame<B> {
+    config: Config<B>,
+    taken: usize,
+    moves: usize,
+}
+
+impl<'p, B: Bits> Depth<'p, B> {
+    pub(crate) fn new(mover: Mover<'p>) -> Depth<'p, B> {
+        let plan = mover.plan;
+        Depth {
+            window: Window::new(plan),
+            mover,
+            visited: Visited::new(),
+            stack: Vec::new(),
+            moves: Vec::new(),
+            taken: Vec::new(),
+            start: Some(Config::start(plan)),
+            deepest: 0,
+        }
+    }
+
+    /// Searches until it ends or `meter` says stop.
+    pub(crate) fn run(&mut self, meter: &mut Meter<'_>) -> Option<Ended> {
+        if let Some(start) = self.start.take() {
+            if self.enter(start, meter) {
+                return Some(Ended::Found(std::mem::take(&mut self.taken)));
+            }
+        }
+        loop {
+            let Some(frame) = self.stack.last() else {
+                return Some(Ended::Nothing(self.deepest));
+            };
+            if meter.pause(|| self.bytes()) {
+                return None;
+            }
+            self.taken.truncate(frame.taken);
+            if self.moves.len() == frame.moves {
+                self.stack.pop();
+                continue;
+            }
+            let chosen = self.moves.pop().expect("a frame's moves are on top");
+            self.window.go(frame.config.layer);
+            let layer = frame.config.layer;
+            let (next, took) = self.mover.apply(&frame.config, &self.window, chosen);
+            self.taken.extend(took.map(|index| (index, layer)));
+            if self.enter(next, meter) {
+                return Some(Ended::Found(std::mem::take(&mut self.taken)));
+            }
+        }
+    }
+
+    /// Does what needs no choice, and notes what there is to choose. Whether everything is done.
+    fn enter(&mut self, mut config: Config<B>, meter: &mut Meter<'_>) -> bool {
+        meter.count();
+        loop {
+            if config.layer as usize == self.mover.plan.done.len() {
+                return true;
+            }
+            self.window.go(config.layer);
+            let (taken, layer) = (&mut self.taken, config.layer);
+            self.mover.close(&mut config, &self.window, |index| taken.push((index, layer)));
+            if !self.mover.returns(&config) {
+                break;
+            }
+            self.mover.advance(&mut config);
+        }
+        self.deepest = self.deepest.max(config.layer);
+        // In debt, the future depends on the past: such configurations are not noted.
+        if config.debt.is_none() && !self.visited.insert(&config, &self.window.other, &self.mover.counts) {
+            return false;
+        }
+        let moves = self.moves.len();
+        self.mover.moves(&config, &self.window, &mut self.moves);
+        if self.moves.len() > moves {
+            self.stack.push(Frame { config, taken: self.taken.len(), moves });
+        }
+        false
+    }
+
+    fn bytes(&self) -> usize {
+        self.visited.bytes()
+            + self.mover.bytes()
+            + self.window.bytes()
+            + self.stack.capacity() * size_of::<Frame<B>>()
+            + self.stack.first().map_or(0, |f| f.config.done.heap_bytes() * 2 * self.stack.len())
+            + self.moves.capacity() * size_of::<Move>()
+            + self.taken.capacity() * size_of::<Taken>()
+    }
+}

@@ -1,0 +1,206 @@
+//! A problem laid out for the search: layers, slots, crashed operations by class.
+//!
+//! A *layer* is a return: layer L waits for the operation with the L-th return, and operations are numbered by it.
+//! An operation occupies a *slot*, one bit, from its invocation to its return; slots are reused, so there are as many as
+//! operations were ever open at once, however long the history is.
+//!
+//! ```text
+//!   0 |------|                      layers: 1 returns first (layer 0), then 0, then 2
+//!   1   |--|      slots: 0 and 1
+//!   2          |------|             takes slot 0 or 1 again
+//! ```
+
+use super::steps::{Class, ClassFacts, NOWHERE, StateId, Steps};
+use crate::model::Model;
+use crate::problem::Problem;
+use rustc_hash::FxHashMap;
+
+/// What the search may do with an operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Changes nothing wherever it is legal: done as soon as it is legal.
+    Pure,
+    /// A blind write: may be hidden under another.
+    Blind,
+    /// Anything else.
+    Other,
+}
+
+/// An operation that returned, by the order of returns.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Done {
+    pub(crate) invoke: u32,
+    pub(crate) ret: u32,
+    pub(crate) class: Class,
+    pub(crate) kind: Kind,
+    pub(crate) slot: u32,
+    /// Index in the problem.
+    pub(crate) index: u32,
+}
+
+/// Indeterminate operations that are the same.
+#[derive(Clone, Debug)]
+pub(crate) struct Crashed {
+    pub(crate) class: Class,
+    pub(crate) blind: bool,
+    /// Indices in the problem, oldest first.
+    pub(crate) members: Vec<u32>,
+    /// After this rank, nobody can see its effect.
+    pub(crate) until: u32,
+}
+
+/// The layout.
+pub(crate) struct Plan {
+    /// By return.
+    pub(crate) done: Vec<Done>,
+    /// The same, by invocation.
+    pub(crate) by_invoke: Vec<u32>,
+    /// By the invocation of the oldest member.
+    pub(crate) crashed: Vec<Crashed>,
+    /// Ranks of the invocations of crashed operations, with their class in `crashed`.
+    pub(crate) crash_events: Vec<(u32, u32)>,
+    /// What is known of each class.
+    pub(crate) facts: Vec<ClassFacts>,
+    /// How many slots there are.
+    pub(crate) slots: usize,
+    /// One more than the largest state that `facts` names.
+    pub(crate) named_states: usize,
+    /// Whether every class that changes something leads to one known state.
+    pub(crate) posts_known: bool,
+}
+
+impl Plan {
+    /// Lays out a problem. O(n log n).
+    pub(crate) fn new<M: Model>(problem: &Problem<M>) -> (Plan, Steps<'_>) {
+        let (steps, class_of, facts) = Steps::new(&problem.model, problem.ops.iter().map(|op| op.op));
+        let mut done: Vec<Done> = Vec::with_capacity(problem.ops.len());
+        for (index, op) in problem.ops.iter().enumerate().filter(|(_, op)| !op.indeterminate()) {
+            let class = class_of[index];
+            let kind = match facts[class as usize] {
+                ClassFacts { pure: true, .. } => Kind::Pure,
+                ClassFacts { blind: true, .. } => Kind::Blind,
+                ClassFacts { .. } => Kind::Other,
+            };
+            done.push(Done { invoke: op.invoke, ret: op.ret, class, kind, slot: 0, index: index as u32 });
+        }
+        done.sort_unstable_by_key(|op| op.ret);
+        let mut by_invoke: Vec<u32> = (0..done.len() as u32).collect();
+        by_invoke.sort_unstable_by_key(|&id| done[id as usize].invoke);
+        let slots = colour(&mut done, &by_invoke);
+        let (crashed, crash_events) = crashed(problem, &class_of, &facts, &done);
+        let named = |f: &ClassFacts| [f.before, f.after].into_iter().filter(|&s| s != NOWHERE);
+        let named_states = facts.iter().flat_map(named).max().map_or(1, |s| s as usize + 1);
+        let posts_known = facts.iter().all(|f| f.pure || f.after != NOWHERE);
+        let plan = Plan { done, by_invoke, crashed, crash_events, facts, slots, named_states, posts_known };
+        (plan, steps)
+    }
+
+    /// What is known of the class of a completed operation.
+    pub(crate) fn facts_of(&self, id: u32) -> ClassFacts {
+        self.facts[self.done[id as usize].class as usize]
+    }
+
+    /// Bytes in use.
+    pub(crate) fn bytes(&self) -> usize {
+        self.done.len() * 40 + self.crash_events.len() * 16 + self.facts.len() * 16 + self.named_states * 8
+    }
+}
+
+/// Gives each operation the smallest free slot; the number of slots.
+fn colour(done: &mut [Done], by_invoke: &[u32]) -> usize {
+    let mut free = std::collections::BinaryHeap::new();
+    let (mut slots, mut returned) = (0, 0);
+    for &id in by_invoke {
+        while done[returned].ret < done[id as usize].invoke {
+            free.push(std::cmp::Reverse(done[returned].slot));
+            returned += 1;
+        }
+        done[id as usize].slot = match free.pop() {
+            Some(std::cmp::Reverse(slot)) => slot,
+            None => {
+                slots += 1;
+                slots - 1
+            }
+        };
+    }
+    slots as usize
+}
+
+/// Groups the indeterminate operations, without those whose effect nobody can see.
+fn crashed<M: Model>(
+    problem: &Problem<M>,
+    class_of: &[Class],
+    facts: &[ClassFacts],
+    done: &[Done],
+) -> (Vec<Crashed>, Vec<(u32, u32)>) {
+    let open: Vec<usize> = (0..problem.ops.len()).filter(|&i| problem.ops[i].indeterminate()).collect();
+    let until = seen_until(&open, class_of, facts, done);
+    let mut numbers: FxHashMap<Class, u32> = FxHashMap::default();
+    let mut groups: Vec<Crashed> = Vec::new();
+    let mut events = Vec::new();
+    for &i in &open {
+        let (class, op) = (class_of[i], &problem.ops[i]);
+        let fact = facts[class as usize];
+        let until = until(fact);
+        if fact.pure || until < op.invoke {
+            continue;
+        }
+        let group = *numbers.entry(class).or_insert_with(|| {
+            groups.push(Crashed { class, blind: fact.blind, members: Vec::new(), until });
+            groups.len() as u32 - 1
+        });
+        groups[group as usize].members.push(i as u32);
+        events.push((op.invoke, group));
+    }
+    (groups, events)
+}
+
+/// For each class of indeterminate operations, the last rank at which its effect can be seen.
+///
+/// An effect is a state; it is seen by a completed operation that is legal only there, by one that may be legal anywhere
+/// (unless it is a blind write, which sees nothing), or by an indeterminate one whose own effect is seen later.
+fn seen_until(
+    open: &[usize],
+    class_of: &[Class],
+    facts: &[ClassFacts],
+    done: &[Done],
+) -> impl Fn(ClassFacts) -> u32 {
+    let mut by_state: FxHashMap<StateId, u32> = FxHashMap::default();
+    let mut by_any = 0;
+    for op in done {
+        let fact = facts[op.class as usize];
+        if fact.before != NOWHERE {
+            let last = by_state.entry(fact.before).or_default();
+            *last = op.ret.max(*last);
+        } else if !fact.blind {
+            by_any = op.ret.max(by_any);
+        }
+    }
+    let mut classes: Vec<Class> = open.iter().map(|&i| class_of[i]).collect();
+    classes.sort_unstable();
+    classes.dedup();
+    let look = |by_state: &FxHashMap<StateId, u32>, by_any: u32, fact: ClassFacts| match fact.after {
+        NOWHERE => u32::MAX,
+        state => by_state.get(&state).copied().unwrap_or(0).max(by_any),
+    };
+    // Each round carries a sight one indeterminate operation further back.
+    loop {
+        let mut changed = false;
+        for &class in &classes {
+            let fact = facts[class as usize];
+            if fact.blind || fact.pure {
+                continue;
+            }
+            let until = look(&by_state, by_any, fact);
+            let seen = match fact.before {
+                NOWHERE => &mut by_any,
+                state => by_state.entry(state).or_default(),
+            };
+            changed |= *seen < until;
+            *seen = until.max(*seen);
+        }
+        if !changed {
+            return move |fact| look(&by_state, by_any, fact);
+        }
+    }
+}

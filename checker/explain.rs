@@ -214,21 +214,11 @@ fn tell<M: Model>(
     object: &str,
     reading: Reading,
 ) -> Told {
-    let with = projected(part, problem, property, supported, object, reading);
-    match with {
-        Some(told) => told,
-        None => projected(part, problem, property, core, object, reading).unwrap_or_else(|| Told {
-            core: core.to_vec(),
-            texts: core.iter().map(|&i| plain(part, &part.ops[i as usize])).collect(),
-            pure: vec![false; core.len()],
-            orders: Vec::new(),
-            orders_total: 0,
-            states: Vec::new(),
-        }),
-    }
+    let (with, legal) = projected(part, problem, property, supported, object, reading);
+    if legal { projected(part, problem, property, core, object, reading).0 } else { with }
 }
 
-/// None if the projection has a legal order.
+/// What the projection to `core` tells, and whether it has a legal order after all: then it has no tables.
 fn projected<M: Model>(
     part: &History,
     problem: &Problem<M>,
@@ -236,7 +226,7 @@ fn projected<M: Model>(
     core: &[u32],
     object: &str,
     reading: Reading,
-) -> Option<Told> {
+) -> (Told, bool) {
     let mut keep: Vec<bool> = problem.ops.iter().map(|op| core.contains(&op.source)).collect();
     let small = problem.model.project(&problem.ops, &mut keep, property);
     let core: Vec<u32> = small.ops.iter().map(|op| op.source).collect();
@@ -248,7 +238,7 @@ fn projected<M: Model>(
         let labels: Vec<String> = (0..told.core.len()).map(scene::label).collect();
         let orders = orders::orders(&world, &labels);
         if orders.legal {
-            return None;
+            return (told, true);
         }
         (told.orders, told.orders_total) = (orders.rows, orders.total);
         told.states = match base {
@@ -257,7 +247,7 @@ fn projected<M: Model>(
             Base::Program => Vec::new(),
         };
     }
-    Some(told)
+    (told, false)
 }
 
 /// Whether something that the core leaves out may have changed the object before the core's first return.

@@ -247,8 +247,8 @@ const KINDS: [Kind; 22] = [
         sentence: "some operations cannot be put in any order that the model allows",
         meaning: "None of the patterns with a name fits. The table of orders is the proof: every order that the property \
                   allows is in it, with the operation at which it breaks.",
-        example: "P0  |-write 1-| |-read → 2-|\n\
-                  P1  |-write 2-| |-read → 1-|\n\
-                  P2  |-read → 1-| |-read → 2-| |-read → 1-|\n",
+        example: "P0  |-put a-|\n\
+                  P1             |-append b-|\n\
+                  P2                            |-get → a-|                       should be ab\n",
     },
 ];

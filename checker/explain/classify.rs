@@ -114,7 +114,7 @@ fn refusal(scene: &Scene<'_>, op: &Op) -> String {
         ValueId::NULL => String::new(),
         error => format!(" ({})", scene.value(error)),
     };
-    format!("{who}, who alone wrote that, was told that it failed{error}, line {}.", op.ret_line)
+    format!("Only {who} wrote that, and was told that it failed{error} (line {}).", op.ret_line)
 }
 
 /// Two operations that both replaced the same value, which was there only once.

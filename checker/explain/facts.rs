@@ -255,11 +255,10 @@ impl Words {
                 });
             let earlier = left.iter().position(|(k, _)| *k == key);
             match (word, earlier) {
+                (Some(Word::Read), None) if reading.nil_unknown && *value == Value::Null => {}
                 (Some(Word::Read), None) if happened == Happened::Yes => {
-                    if !(reading.nil_unknown && *value == Value::Null) {
-                        if let (Some(k), Some(v)) = (history.values.find(key), history.values.find(value)) {
-                            say(k, happened, Act::Saw(v));
-                        }
+                    if let (Some(k), Some(v)) = (history.values.find(key), history.values.find(value)) {
+                        say(k, happened, Act::Saw(v));
                     }
                 }
                 (Some(Word::Put), None) => left.push((key, value)),

@@ -77,15 +77,17 @@ impl Graph {
         None
     }
 
-    /// The circle that needs the fewest reasons, if there is one. `invoke` orders the nodes in time. O(reasons · nodes²).
+    /// The circle that needs the fewest reasons and the shortest time, if there is one. `invoke` orders the nodes in time. O(reasons · nodes²).
     pub(crate) fn circle(&self, invoke: &[u32]) -> Option<Circle> {
-        let mut best: Option<((usize, usize), Circle)> = None;
+        let mut best: Option<((usize, usize, u32), Circle)> = None;
         for (last, reason) in self.reasons.iter().enumerate() {
             let Some(mut around) = self.path(reason.to, reason.from) else { continue };
             around.push(last);
             let needed = self.needed(&around);
             let roundabout = needed.iter().filter(|&&r| self.roundabout(r)).count();
-            let size = (needed.len(), roundabout);
+            let sent = || around.iter().map(|&r| invoke[self.reasons[r].from]);
+            let span = sent().max().unwrap_or(0) - sent().min().unwrap_or(0);
+            let size = (needed.len(), roundabout, span);
             if best.as_ref().is_none_or(|(smallest, _)| size < *smallest) {
                 best = Some((size, Circle { around }));
             }

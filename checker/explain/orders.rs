@@ -42,7 +42,7 @@ pub(crate) fn orders<M: Model>(world: &World<'_, M>, labels: &[String]) -> Order
     } else {
         (rows, legal) = frontier(world, labels, &mut count);
     }
-    rows.sort_by(|a, b| a.prefix.len().cmp(&b.prefix.len()));
+    rows.sort_by_key(|row| row.prefix.len());
     Orders { rows, total: if count.full { 0 } else { total }, legal }
 }
 

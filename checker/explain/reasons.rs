@@ -89,6 +89,7 @@ fn starts_with(scene: &Scene<'_>, key: ValueId, element: ValueId) -> bool {
 
 /// A message of the core: who put it in and, if it is known, who took it out.
 struct Message {
+    key: ValueId,
     value: ValueId,
     put: usize,
     taken: Option<usize>,
@@ -107,10 +108,10 @@ fn queue(scene: &Scene<'_>) -> (Graph, Option<Circle>) {
         }
         graph.add(message.put, taken, Why::Read, Vec::new(), text);
     }
-    let empty: Vec<usize> = scene
+    let empty: Vec<(usize, ValueId)> = scene
         .core_facts()
         .filter(|(_, f)| f.act == Act::Saw(ValueId::NULL) && f.happened == Happened::Yes)
-        .map(|(at, _)| at)
+        .map(|(at, f)| (at, f.key))
         .collect();
     let circle = saturate(&mut graph, scene, |graph| first_in_first_out(graph, scene, &messages, &empty));
     (graph, circle)
@@ -128,7 +129,9 @@ fn messages(scene: &Scene<'_>) -> Vec<Message> {
             }
             let mut takers = scene.facts.iter().filter(|f| f.key == fact.key && f.act == Act::Saw(value));
             match (takers.next(), takers.next()) {
-                (Some(taker), None) => Some(Message { value, put, taken: Some(scene.position(taker.op)?) }),
+                (Some(taker), None) => {
+                    Some(Message { key: fact.key, value, put, taken: Some(scene.position(taker.op)?) })
+                }
                 _ => None,
             }
         })
@@ -138,13 +141,18 @@ fn messages(scene: &Scene<'_>) -> Vec<Message> {
 
 /// One round of: what was put in first comes out first; who found the queue empty came before a message was put in or
 /// after it was taken.
-fn first_in_first_out(graph: &mut Graph, scene: &Scene<'_>, messages: &[Message], empty: &[usize]) -> bool {
+fn first_in_first_out(
+    graph: &mut Graph,
+    scene: &Scene<'_>,
+    messages: &[Message],
+    empty: &[(usize, ValueId)],
+) -> bool {
     let mut found: Vec<(usize, usize, Why, Vec<usize>, String)> = Vec::new();
     for a in messages {
         let Some(taken_a) = a.taken else { continue };
         let (put_label, taken_label, value) =
             (scene.label(a.put), scene.label(taken_a), scene.value(a.value));
-        for b in messages.iter().filter(|b| b.put != a.put) {
+        for b in messages.iter().filter(|b| b.put != a.put && b.key == a.key) {
             let Some(taken_b) = b.taken else { continue };
             if let Some(path) = graph.path(a.put, b.put) {
                 let text = format!(
@@ -154,7 +162,7 @@ fn first_in_first_out(graph: &mut Graph, scene: &Scene<'_>, messages: &[Message]
                 found.push((taken_a, taken_b, Why::Version, path, text));
             }
         }
-        for &none in empty {
+        for &(none, _) in empty.iter().filter(|(_, key)| *key == a.key) {
             let n = scene.label(none);
             if let Some(path) = graph.path(a.put, none) {
                 let text = format!(
@@ -172,6 +180,7 @@ fn first_in_first_out(graph: &mut Graph, scene: &Scene<'_>, messages: &[Message]
 
 /// The time from one process's acquire to its release.
 struct Holding {
+    key: ValueId,
     acquire: usize,
     /// None: it was never given back.
     release: Option<usize>,
@@ -191,8 +200,8 @@ fn lock(scene: &Scene<'_>) -> (Graph, Option<Circle>) {
         (&guarded, "the resource lets in no token smaller than one it has seen"),
         (&granted, "each token is larger than all before"),
     ] {
-        for &(a, small) in ordered {
-            for &(b, large) in ordered.iter().filter(|&&(_, large)| small < large) {
+        for &(a, key, small) in ordered {
+            for &(b, _, large) in ordered.iter().filter(|&&(_, k, large)| k == key && small < large) {
                 let (la, lb) = (scene.label(a), scene.label(b));
                 let text = format!("{la} has token {small} and {lb} token {large}: {what}");
                 graph.add(a, b, Why::Version, Vec::new(), text);
@@ -205,11 +214,11 @@ fn lock(scene: &Scene<'_>) -> (Graph, Option<Circle>) {
 }
 
 /// The operations of the core that happened and carry a token.
-fn tokens(scene: &Scene<'_>, token: impl Fn(Act) -> Option<i64>) -> Vec<(usize, i64)> {
+fn tokens(scene: &Scene<'_>, token: impl Fn(Act) -> Option<i64>) -> Vec<(usize, ValueId, i64)> {
     scene
         .core_facts()
         .filter(|(_, f)| f.happened == Happened::Yes)
-        .filter_map(|(at, f)| Some((at, token(f.act)?)))
+        .filter_map(|(at, f)| Some((at, f.key, token(f.act)?)))
         .collect()
 }
 
@@ -226,10 +235,10 @@ fn holdings(scene: &Scene<'_>) -> Vec<Holding> {
             f.key == fact.key && f.happened != Happened::No && scene.op(*at).process == process
         });
         match later.next() {
-            None => holdings.push(Holding { acquire, release: None }),
+            None => holdings.push(Holding { key: fact.key, acquire, release: None }),
             Some(&(at, next)) => {
                 if matches!(next.act, Act::Released(_)) && next.happened == Happened::Yes {
-                    holdings.push(Holding { acquire, release: Some(at) });
+                    holdings.push(Holding { key: fact.key, acquire, release: Some(at) });
                 }
             }
         }
@@ -241,7 +250,10 @@ fn holdings(scene: &Scene<'_>) -> Vec<Holding> {
 fn one_holder(graph: &mut Graph, scene: &Scene<'_>, holdings: &[Holding]) -> bool {
     let mut found: Vec<(usize, usize, Why, Vec<usize>, String)> = Vec::new();
     for x in holdings {
-        for y in holdings.iter().filter(|y| scene.op(y.acquire).process != scene.op(x.acquire).process) {
+        for y in holdings
+            .iter()
+            .filter(|y| y.key == x.key && scene.op(y.acquire).process != scene.op(x.acquire).process)
+        {
             let (a, c) = (scene.label(x.acquire), scene.label(y.acquire));
             match (x.release, y.release) {
                 (Some(b), Some(d)) => {

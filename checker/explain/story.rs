@@ -83,10 +83,10 @@ fn first(scene: &Scene<'_>, finding: &Finding, texts: &[String]) -> String {
             format!("{opening}, {who} {did}, which {} sent only later, {sent}.", scene.client(witness))
         }
         "lock-shared" => {
+            let held = gap.map_or(String::new(), |gap| format!(" {gap}"));
             format!(
-                "{opening}, {who} got {}, which {other} had got{}.",
-                lock(scene, victim),
-                acknowledged(scene, witness, &gap)
+                "{opening}, {who} asked for {} and got it, although {other} had got it{held} and not given it back.",
+                lock(scene, victim)
             )
         }
         "stale-write-accepted" => {
@@ -172,8 +172,7 @@ fn past(scene: &Scene<'_>, position: usize, texts: &[String], perfect: bool) -> 
         }
         (Family::Queue, "enqueue") => format!("put {}{in_key}{}", scene.value(op.input), node("through")),
         (Family::Queue, "dequeue") if op.output == ValueId::NULL => {
-            let found = if perfect { "found" } else { "found" };
-            format!("{found} {} empty{}", scene.object(op.key), node("through"))
+            format!("found {} empty{}", scene.object(op.key), node("through"))
         }
         (Family::Queue, "dequeue") => {
             let took = if perfect { "taken" } else { "took" };

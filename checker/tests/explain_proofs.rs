@@ -259,7 +259,7 @@ fn random(model: ModelName, property: Property, unique: bool, most: usize, dice:
 #[test]
 fn explanations_of_registers_are_proofs() {
     for property in Property::all() {
-        assert!(check(ModelName::Register, property, true, 400, 6) > 300);
+        assert_eq!(check(ModelName::Register, property, true, 400, 6), 400);
         check(ModelName::Register, property, false, 200, 6);
     }
 }
@@ -267,7 +267,7 @@ fn explanations_of_registers_are_proofs() {
 #[test]
 fn explanations_of_cas_registers_are_proofs() {
     for property in Property::all() {
-        assert!(check(ModelName::CasRegister, property, true, 300, 6) > 150);
+        assert_eq!(check(ModelName::CasRegister, property, true, 300, 6), 300);
         check(ModelName::CasRegister, property, false, 200, 6);
     }
 }
@@ -275,7 +275,7 @@ fn explanations_of_cas_registers_are_proofs() {
 #[test]
 fn explanations_of_sets_are_proofs() {
     for property in Property::all() {
-        assert!(check(ModelName::Set, property, true, 200, 6) > 150);
+        assert!(check(ModelName::Set, property, true, 200, 6) > 190);
         check(ModelName::Set, property, false, 100, 6);
     }
 }
@@ -290,9 +290,8 @@ fn explanations_of_queues_are_proofs() {
 
 #[test]
 fn explanations_of_locks_are_proofs() {
-    for property in Property::all() {
-        assert!(check(ModelName::Mutex, property, false, 200, 6) > 10);
-    }
+    assert!(check(ModelName::Mutex, Property::Linearizable, false, 200, 6) > 10);
+    check(ModelName::Mutex, Property::Sequential, false, 100, 6);
 }
 
 #[test]

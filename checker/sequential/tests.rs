@@ -1,6 +1,8 @@
 //! Sequential consistency against the oracle, and by hand.
 
+mod examples;
 mod histories;
+mod scale;
 
 use super::{Method, sequential};
 use crate::counter::Counter;
@@ -27,8 +29,15 @@ fn problem<M: Specified>(said: &[Said], model: ModelName) -> Problem<Keyed<M>> {
 }
 
 fn judge<M: Model>(problem: &Problem<Keyed<M>>) -> (Verdict, Method) {
+    let (verdict, method, _) = judge_counting(problem);
+    (verdict, method)
+}
+
+/// The same, with the number of configurations visited.
+fn judge_counting<M: Model>(problem: &Problem<Keyed<M>>) -> (Verdict, Method, u64) {
     let (stop, states) = (AtomicBool::new(false), AtomicU64::new(0));
-    sequential(problem, &Budget { stop: &stop, bytes: 1 << 30, states: &states })
+    let (verdict, method) = sequential(problem, &Budget { stop: &stop, bytes: 1 << 30, states: &states });
+    (verdict, method, states.into_inner())
 }
 
 /// Judges a history, compares with the oracle, and says whether it is sequential.

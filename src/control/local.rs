@@ -36,6 +36,8 @@ pub struct Launch<'a> {
     pub dir: &'a Path,
     /// Seed for the nodes and for jitter.
     pub seed: u64,
+    /// What clients will do.
+    pub workload: &'a str,
     /// Options of the system.
     pub with: &'a [(String, String)],
 }
@@ -47,6 +49,7 @@ pub struct LocalCluster {
     names: Vec<String>,
     dir: PathBuf,
     seed: u64,
+    workload: String,
     with: Vec<(String, String)>,
     nonce: u64,
     guard: Guard,
@@ -84,6 +87,7 @@ impl LocalCluster {
             names: launch.names.clone(),
             dir,
             seed: launch.seed,
+            workload: launch.workload.to_string(),
             with: launch.with.to_vec(),
             // Two clusters of one machine must not take each other's nodes for their own. No choice hangs on it.
             nonce: clock::unix_ns(SystemTime::now()) as u64 ^ u64::from(std::process::id()) << 32,
@@ -144,6 +148,7 @@ impl LocalCluster {
                 nonce: self.nonce,
                 parent: self.guard.pid(),
                 seed: self.seed,
+                workload: self.workload.clone(),
                 with: self.with.clone(),
             };
             let args = vec!["demo-node".into(), serde_json::to_string(&spec).expect("plain data")];

@@ -28,6 +28,8 @@ pub struct NodeSpec {
     pub parent: u32,
     /// Seed for everything random in the node.
     pub seed: u64,
+    /// What clients will do.
+    pub workload: String,
     /// Options of the system.
     pub with: Vec<(String, String)>,
 }

@@ -27,7 +27,14 @@ impl DemoCluster {
         start: &Start<'_>,
         names: Vec<String>,
     ) -> Result<DemoCluster, String> {
-        let launch = Launch { system, names, dir: start.dir, seed: start.seed, with: start.with };
+        let launch = Launch {
+            system,
+            names,
+            dir: start.dir,
+            seed: start.seed,
+            workload: start.workload,
+            with: start.with,
+        };
         Ok(DemoCluster { system, cluster: LocalCluster::start(&launch)? })
     }
 }

@@ -17,12 +17,14 @@ mod node;
 mod options;
 mod paxos;
 mod peers;
+mod primary;
 mod quorum;
 #[cfg(test)]
 mod tests;
 mod wire;
 
 pub use paxos::DemoPaxos;
+pub use primary::DemoPrimary;
 pub use quorum::DemoQuorum;
 
 use crate::control::message::NodeSpec;
@@ -36,6 +38,7 @@ pub fn node_main(args: &[String]) -> ExitCode {
         crate::control::die_with_parent(spec.parent)?;
         match spec.system.as_str() {
             "demo-paxos" => node::run::<paxos::Paxos>(&spec),
+            "demo-primary" => node::run::<primary::Primary>(&spec),
             "demo-quorum" => node::run::<quorum::Quorum>(&spec),
             other => Err(format!("there is no system {other}")),
         }

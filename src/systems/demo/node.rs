@@ -71,6 +71,8 @@ pub struct Node<P: Protocol> {
     pub boot: u64,
     /// Seed for everything random in it.
     pub seed: u64,
+    /// What clients will do.
+    pub workload: String,
     /// Options of the system.
     pub with: Vec<(String, String)>,
 }
@@ -100,6 +102,7 @@ pub fn run<P: Protocol>(spec: &NodeSpec) -> Result<(), String> {
         dir: spec.dir.clone(),
         boot,
         seed: spec.seed ^ (spec.node as u64) << 32 ^ boot << 48,
+        workload: spec.workload.clone(),
         with: spec.with.clone(),
     };
     let name = node.name().to_string();

@@ -10,6 +10,8 @@ use std::collections::VecDeque;
 #[derive(Default)]
 pub(crate) struct ByTime {
     events: Vec<Raw>,
+    /// Instants at which several processes returned and called again.
+    crowded: u64,
 }
 
 impl ByTime {
@@ -26,19 +28,27 @@ impl ByTime {
         Ok(())
     }
 
-    pub(crate) fn finish(mut self) -> Vec<Raw> {
+    /// The events, and what had to be assumed.
+    pub(crate) fn finish(mut self) -> (Vec<Raw>, Option<String>) {
         self.events.sort_by_key(|raw| raw.time);
         let mut rest = &mut self.events[..];
         while let Some(first) = rest.first() {
             let time = first.time;
             let ties = rest.iter().take_while(|raw| raw.time == time).count();
             let (tied, later) = rest.split_at_mut(ties);
-            if ties > 1 {
-                calls_first(tied);
+            if ties > 1 && calls_first(tied) > 1 {
+                self.crowded += 1;
             }
             rest = later;
         }
-        self.events
+        let warning = (self.crowded > 0).then(|| {
+            format!(
+                "{} times several processes return and call again at the very same time: \
+                 their operations count as one after the other",
+                self.crowded
+            )
+        });
+        (self.events, warning)
     }
 }
 
@@ -50,7 +60,8 @@ impl ByTime {
 ///   P1          |------|
 ///   P0          |------|   P0's next call has to wait for its return
 /// ```
-fn calls_first(tied: &mut [Raw]) {
+/// Gives back how many processes had to wait so. With two of them, no sequence says all that is concurrent.
+fn calls_first(tied: &mut [Raw]) -> usize {
     let mut queues: Vec<VecDeque<Raw>> = Vec::new();
     let mut queue_of: FxHashMap<i64, usize> = FxHashMap::default();
     let mut ordered = Vec::with_capacity(tied.len());
@@ -73,6 +84,7 @@ fn calls_first(tied: &mut [Raw]) {
         }
     }
     // Whoever calls again within this instant has to return first; the others return last of all.
+    let waiting = queues.iter().filter(|queue| queue.iter().any(is_call)).count();
     for queue in &mut queues {
         while queue.iter().any(is_call) {
             ordered.extend(queue.pop_front());
@@ -80,4 +92,5 @@ fn calls_first(tied: &mut [Raw]) {
     }
     ordered.extend(queues.into_iter().flatten());
     tied.copy_from_slice(&ordered);
+    waiting
 }

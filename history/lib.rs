@@ -10,6 +10,21 @@
 //!                                                      ▼
 //!                                       results::Results ──▶ results.json, report.html
 //! ```
+//!
+//! ```
+//! let lines = r#"{"process":0,"type":"invoke","f":"write","value":3}
+//! {"process":1,"type":"invoke","f":"read","value":null}
+//! {"process":0,"type":"ok","f":"write","value":3}
+//! "#;
+//! let history = history::read("lines", Box::new(lines.as_bytes()), &history::ReadOptions::default())?;
+//! let [write, read] = &history.ops[..] else { panic!("two operations") };
+//! assert_eq!((write.invoke, write.ret), (0, 2));
+//! assert_eq!(read.outcome, history::Outcome::Info, "nobody knows what became of it");
+//! # Ok::<(), history::ReadError>(())
+//! ```
+//!
+//! Formats are found by looking at the content ([`Format`]), and unpacked if they are packed by gzip or Zstandard
+//! (feature `compressed`, on by default). Readers never hold more than the history itself and a window of the file.
 
 mod by_time;
 mod call;

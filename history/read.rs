@@ -89,9 +89,11 @@ pub fn read(name: &str, input: Box<dyn Read + Send>, options: &ReadOptions) -> R
         })?,
         Some(Order::Time) => {
             let mut sorted = ByTime::default();
-            let read =
+            let mut read =
                 stream(name, input, options, &mut |raw, _, _| sorted.push(raw).map(ControlFlow::Continue))?;
-            for raw in sorted.finish() {
+            let (events, warning) = sorted.finish();
+            read.1.extend(warning);
+            for raw in events {
                 pairing.event(&raw, &read.0).map_err(|wrong| malformed(name, raw.line, raw.column, wrong))?;
             }
             read

@@ -141,6 +141,14 @@ fn order_by_time_puts_calls_first_where_operations_touch() {
     };
     assert_eq!(ranks(lines.join("\n"), &order(Order::Line)), [(0, 1), (2, 5), (3, 4)]);
     assert_eq!(ranks(lines.join("\n"), &order(Order::Time)), [(0, 2), (1, 4), (3, 5)]);
+    // P1 returns and calls again at that time, too: nobody can say which of the two was first.
+    let crowded = [event(1, 1, "invoke"), event(9, 1, "ok")].into_iter().chain(lines.iter().cloned());
+    let crowded = read_with(crowded.collect::<Vec<_>>().join("\n"), &order(Order::Time)).expect("a history");
+    assert_eq!(
+        crowded.warnings,
+        ["1 times several processes return and call again at the very same time: \
+          their operations count as one after the other"]
+    );
     let shuffled = [&lines[4], &lines[1], &lines[3], &lines[2], &lines[0], &lines[5]].map(String::as_str);
     assert_eq!(ranks(shuffled.join("\n"), &order(Order::Time)), [(0, 2), (1, 4), (3, 5)]);
     let error = refused(shuffled.join("\n"), &order(Order::Line));

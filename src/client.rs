@@ -56,6 +56,10 @@ pub trait System: Send + Sync {
     fn default_nodes(&self) -> usize;
     /// What this configuration claims. `Err` names a bad option and what it takes.
     fn claim(&self, with: &[(String, String)]) -> Result<Claim, String>;
+    /// Configurations worth naming, the bare one first: what `perjury list systems` shows the claims of.
+    fn configurations(&self) -> &'static [&'static [(&'static str, &'static str)]] {
+        &[&[]]
+    }
     /// Starts `nodes` nodes with their files under `dir`, and returns when all answer.
     fn start(&self, start: &Start<'_>) -> Result<Box<dyn Running>, String>;
 }

@@ -83,8 +83,8 @@ pub fn judge(
             if asked && anomalies.len() < EXPLAINED_MAX {
                 let id = anomalies.len() as u32 + 1;
                 let mut anomaly =
-                    checker::explain(history, &question.spec, property, &violation.counterexample, id);
-                checker::coincide(&mut anomaly, &background.faults);
+                    checker::explain::explain(history, &question.spec, property, &violation.counterexample, id);
+                checker::explain::coincide(&mut anomaly, &background.faults);
                 anomalies.push(anomaly);
             } else if asked {
                 anomalies_more += 1;

@@ -12,7 +12,7 @@ pub fn sentences(history: &History, faults: &[FaultRecord], run: Option<&RunInfo
             let bitten: BTreeSet<&str> =
                 faults.iter().filter(|fault| fault.bit.is_some()).map(|fault| fault.kind.as_str()).collect();
             let missing: Vec<&str> =
-                nemesis::kinds().iter().map(|kind| kind.name).filter(|kind| !bitten.contains(kind)).collect();
+                nemesis::kinds().iter().copied().filter(|kind| !bitten.contains(kind)).collect();
             if !missing.is_empty() {
                 said.push(format!("No fault of these kinds was in force: {}.", missing.join(", ")));
             }

@@ -75,6 +75,26 @@ pub fn verdict(results: &Results, name_history: bool, paths: &Paths) {
     out(&text);
 }
 
+/// What was done to the cluster: one line per kind, with how many were seen to bite.
+pub fn faults(results: &Results) {
+    let mut kinds: Vec<&str> = Vec::new();
+    for fault in &results.faults {
+        if !kinds.contains(&fault.kind.as_str()) {
+            kinds.push(&fault.kind);
+        }
+    }
+    let told: Vec<String> = kinds
+        .iter()
+        .map(|kind| {
+            let of_kind = || results.faults.iter().filter(|fault| fault.kind == *kind);
+            format!("{kind} {} of {} bit", of_kind().filter(|fault| fault.bit.is_some()).count(), of_kind().count())
+        })
+        .collect();
+    if !told.is_empty() {
+        out(&format!("faults   {}\n", told.join(" · ")));
+    }
+}
+
 /// Draws the page and writes it.
 ///
 /// # Errors

@@ -135,8 +135,8 @@ fn format(name: &str) -> Result<Option<Format>, Failure> {
     if name == "auto" {
         return Ok(None);
     }
-    let found = Format::from_name(name);
-    found.map(Some).ok_or_else(|| no_such("format", name, Format::ALL.iter().map(|f| f.name()).chain(["auto"])))
+    let found = Format::named(name);
+    found.map(Some).ok_or_else(|| no_such("format", name, Format::all().iter().map(|f| f.name()).chain(["auto"])))
 }
 
 /// How a file is to be read.

@@ -224,7 +224,7 @@ pub struct ReportArgs {
 /// `perjury convert`
 #[derive(Clone, Debug, Args)]
 pub struct ConvertArgs {
-    /// The history; `-` is standard input.
+    /// The history file.
     pub history: PathBuf,
     /// The format to write.
     #[arg(long, value_enum, default_value = "jsonl")]

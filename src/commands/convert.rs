@@ -3,18 +3,20 @@
 use crate::cli::{ConvertArgs, ConvertTo};
 use crate::exit::{self, Failure};
 use crate::subject;
-use history::{Event, ReadOptions};
 use std::fs::File;
+use history::Event;
 use std::io::{BufWriter, ErrorKind, Write};
 use std::ops::ControlFlow;
 use std::path::Path;
 
 /// Reads, pairs (so that nothing ill-formed passes) and writes.
 pub fn run(args: &ConvertArgs) -> Result<u8, Failure> {
+    if args.history == Path::new("-") {
+        return Err(Failure::usage("convert reads its input twice, so it takes a file, not standard input"));
+    }
     let options = subject::read_options(&args.read)?;
-    // Pairing first: nothing ill-formed is passed on. Standard input can be read only once, so there the events
-    // themselves are kept.
-    let events = events(&args.history, &options)?;
+    // Whatever is no history is refused before a byte is written.
+    history::read_file(&args.history, &options).map_err(subject::read_failure)?;
     let failed = |error: std::io::Error, to: &str| Failure::new(exit::RESULTS, format!("{to}: writing: {error}"));
     let (mut out, to): (Box<dyn Write>, String) = match &args.output {
         Some(path) => {
@@ -25,35 +27,21 @@ pub fn run(args: &ConvertArgs) -> Result<u8, Failure> {
         None => (Box::new(BufWriter::new(std::io::stdout().lock())), "standard output".to_string()),
     };
     let mut line = Vec::new();
-    let mut write = || -> std::io::Result<()> {
-        for event in &events {
-            line.clear();
-            match args.to {
-                ConvertTo::Jsonl => history::write_json_line(event, &mut line),
-                ConvertTo::Edn => history::write_edn_line(event, &mut line),
-            }
-            out.write_all(&line)?;
+    let mut written = Ok(());
+    let mut write = |event: Event| {
+        line.clear();
+        match args.to {
+            ConvertTo::Jsonl => history::write_json_line(&event, &mut line),
+            ConvertTo::Edn => history::write_edn_line(&event, &mut line),
         }
-        out.flush()
+        written = out.write_all(&line);
+        if written.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     };
-    match write() {
+    history::visit_events(&args.history, &options, &mut write).map_err(subject::read_failure)?;
+    match written.and_then(|()| out.flush()) {
         Ok(()) => Ok(exit::HOLDS),
         // A reader that has seen enough (`| head`) is not an error.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(exit::HOLDS),
         Err(error) => Err(failed(error, &to)),
     }
-}
-
-/// The events of a file, which are known to be a history.
-fn events(path: &Path, options: &ReadOptions) -> Result<Vec<Event>, Failure> {
-    let mut events = Vec::new();
-    let mut keep = |event| {
-        events.push(event);
-        ControlFlow::Continue(())
-    };
-    history::read_events_file(path, options, &mut keep).map_err(subject::read_failure)?;
-    if path != Path::new("-") {
-        history::read_file(path, options).map_err(subject::read_failure)?;
-    }
-    Ok(events)
 }

@@ -12,10 +12,10 @@ pub fn run(what: Listing) -> Result<u8, Failure> {
     let text = match what {
         Listing::Systems => systems_text(),
         Listing::Workloads => table(workloads::all().iter().map(|workload| (workload.name(), workload.about()))),
-        Listing::Faults => table(nemesis::kinds().iter().map(|kind| (kind.name, kind.about))),
+        Listing::Faults => table(nemesis::kinds().iter().map(|kind| (*kind, nemesis::about(kind)))),
         Listing::Models => table(ModelName::all().iter().map(|model| (model.name(), model.about()))),
         Listing::Properties => table(Property::all().iter().map(|property| (property.name(), property.about()))),
-        Listing::Formats => table(Format::ALL.iter().map(|format| (format.name(), format.sentence()))),
+        Listing::Formats => table(Format::all().iter().map(|format| (format.name(), format.about()))),
         Listing::Kinds => table(checker::kinds::kinds().iter().map(|kind| (kind.name, kind.sentence))),
         Listing::Cases => table(casebook::cases().iter().map(|case| (case.name, case.about))),
     };
@@ -39,10 +39,15 @@ fn systems_text() -> String {
         for option in system.options() {
             let _ = writeln!(text, "  --with {}={}: {}", option.name, option.default, option.about);
         }
-        for (with, claim) in system.claims() {
-            let honest = if claim.honest { "true" } else { "a lie" };
-            let with = if with.is_empty() { "bare".to_string() } else { with };
-            let _ = writeln!(text, "  claims ({with}): {} ({honest})", claim.text);
+        for with in system.configurations() {
+            let with: Vec<(String, String)> = with.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect();
+            let shown: Vec<String> = with.iter().map(|(key, value)| format!("{key}={value}")).collect();
+            let shown = if shown.is_empty() { "bare".to_string() } else { shown.join(" ") };
+            // A registry that names a configuration which its own system refuses is caught by a test.
+            if let Ok(claim) = system.claim(&with) {
+                let truth = if claim.honest { "keeps it" } else { "lies" };
+                let _ = writeln!(text, "  {shown}: claims {} ({truth})", claim.text);
+            }
         }
         text.push('\n');
     }

@@ -10,15 +10,13 @@ use clap_complete::Shell;
 pub fn man() -> Result<u8, Failure> {
     let mut page = Vec::new();
     let command = Cli::command();
-    let mut render = |command: clap::Command| {
-        clap_mangen::Man::new(command)
-            .render(&mut page)
-            .map_err(|error| Failure::new(exit::RESULTS, format!("writing the man page: {error}")))
+    let mut render = |man: clap_mangen::Man| {
+        man.render(&mut page).map_err(|error| Failure::new(exit::RESULTS, format!("writing the man page: {error}")))
     };
-    render(command.clone())?;
+    render(clap_mangen::Man::new(command.clone()))?;
     for sub in command.get_subcommands().filter(|sub| sub.get_name() != "help") {
-        let name = format!("perjury-{}", sub.get_name());
-        render(sub.clone().name(name))?;
+        let title = format!("perjury-{}", sub.get_name());
+        render(clap_mangen::Man::new(sub.clone()).title(title))?;
     }
     show::out(&String::from_utf8_lossy(&page));
     Ok(exit::HOLDS)

@@ -1,0 +1,130 @@
+//! `perjury casebook`: every built-in case, and whether it gave the verdict that it must give.
+
+use crate::casebook::{self, Case, Outcome, Table};
+use crate::cli::CasebookArgs;
+use crate::config::no_such;
+use crate::exit::{self, Failure};
+use crate::show;
+use crate::signals::Signals;
+use std::hash::{BuildHasher, RandomState};
+use std::io::{IsTerminal, Write};
+use std::time::Instant;
+use workloads::Rng;
+
+/// Plays the cases one after the other, since some of them depend on timing, and prints a row for each. Ends with 0 if
+/// every one of them, every time, gave what it must.
+///
+/// # Errors
+/// A case that there is not (64); a cluster that cannot be started (69); a store that cannot be written (74).
+pub fn run(args: &CasebookArgs, signals: &Signals) -> Result<u8, Failure> {
+    let cases = chosen(&args.cases)?;
+    let seed = args.seed.unwrap_or_else(|| RandomState::new().hash_one("perjury") >> 16);
+    let table = Table::of(&cases);
+    show::out(&format!("seed {seed}\n{}", table.head()));
+    let started = Instant::now();
+    let mut outcomes: Vec<Outcome> = Vec::new();
+    'all: for number in 0..args.repeat {
+        for case in &cases {
+            progress(&format!("{} …", case.name));
+            let outcome = casebook::play(case, seed_of(seed, number), &args.store, signals);
+            progress("");
+            if signals.stopped() {
+                break 'all;
+            }
+            let outcome = outcome?;
+            show::out(&table.row(&outcome));
+            outcomes.push(outcome);
+        }
+    }
+    if args.repeat > 1 {
+        show::out(&format!("\n{}", table.sum_head()));
+        for case in &cases {
+            let of_case: Vec<&Outcome> =
+                outcomes.iter().filter(|outcome| outcome.case == case.name).collect();
+            show::out(&table.sum(&of_case));
+        }
+    }
+    show::out(&end(&outcomes, args.repeat, started));
+    if signals.stopped() {
+        return Ok(exit::INTERRUPTED);
+    }
+    Ok(if outcomes.iter().all(Outcome::agrees) { exit::HOLDS } else { exit::VIOLATED })
+}
+
+/// The cases of these names, in the order of the casebook; all, if there are no names.
+fn chosen(names: &[String]) -> Result<Vec<&'static Case>, Failure> {
+    let all = casebook::cases();
+    for name in names {
+        if !all.iter().any(|case| case.name == name) {
+            return Err(no_such("case", name, all.iter().map(|case| case.name)));
+        }
+    }
+    Ok(all.iter().filter(|case| names.is_empty() || names.iter().any(|name| name == case.name)).collect())
+}
+
+/// The first repetition has the seed itself, so that a run of any later one can be played again alone, by its own.
+fn seed_of(seed: u64, repetition: u32) -> u64 {
+    match repetition {
+        0 => seed,
+        _ => Rng::stream(seed, &format!("casebook {repetition}")).any() >> 16,
+    }
+}
+
+/// Where the pages are, how many agree, and how long it took.
+fn end(outcomes: &[Outcome], repeat: u32, started: Instant) -> String {
+    let mut text = String::from("\n");
+    // With many repetitions, only what went wrong is worth a path.
+    for outcome in outcomes.iter().filter(|outcome| repeat == 1 || !outcome.agrees()) {
+        text.push_str(&format!("{}\n", outcome.report.display()));
+    }
+    let agreed = outcomes.iter().filter(|outcome| outcome.agrees()).count();
+    let seconds = started.elapsed().as_secs_f64();
+    text.push_str(&format!("{agreed} of {} agree, in {seconds:.0} s\n", outcomes.len()));
+    text
+}
+
+/// What is being done, in place, on a terminal alone.
+fn progress(text: &str) {
+    let mut stderr = std::io::stderr().lock();
+    if stderr.is_terminal() {
+        // A courtesy: a closed stderr is no reason to stop.
+        let _ = write!(stderr, "\r{text}\x1b[K").and_then(|()| stderr.flush());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cases_are_chosen_by_name_and_played_in_the_order_of_the_book() {
+        let names = |words: &[&str]| -> Vec<&str> {
+            let words: Vec<String> = words.iter().map(|word| word.to_string()).collect();
+            chosen(&words).unwrap().iter().map(|case| case.name).collect()
+        };
+        assert_eq!(names(&[]).len(), 17);
+        assert_eq!(names(&["both-sides-answer", "abd"]), ["abd", "both-sides-answer"]);
+    }
+
+    #[test]
+    fn a_case_that_there_is_not_is_a_bad_command_line_with_a_suggestion() {
+        let failure = chosen(&["quorum-w1r1".to_string()]).unwrap_err();
+        assert_eq!(failure.code, exit::USAGE);
+        assert!(failure.message.contains("did you mean \"quorum-w1-r1\"?"), "{failure}");
+    }
+
+    #[test]
+    fn no_two_cases_have_the_same_name_and_every_honest_one_names_its_faults() {
+        let mut names: Vec<&str> = casebook::cases().iter().map(|case| case.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), casebook::cases().len());
+        assert!(casebook::cases().iter().all(|case| !case.faults.is_empty()));
+    }
+
+    #[test]
+    fn the_first_repetition_has_the_seed_that_was_given_and_the_others_have_their_own() {
+        assert_eq!(seed_of(7, 0), 7);
+        assert_ne!(seed_of(7, 1), seed_of(7, 2));
+    }
+}

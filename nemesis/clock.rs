@@ -1,6 +1,6 @@
 //! Makes nodes' wall clocks wrong: by a jump, by jumping to and fro, by running too fast or too slow.
 
-use crate::cluster::ClockSetting;
+use crate::cluster::{ClockSetting, NodeState};
 use crate::fault::{Claim, Drive, Fault, Site};
 use std::time::{Duration, Instant};
 
@@ -134,7 +134,9 @@ impl Fault for Clock {
 
     fn healed(&mut self, site: &Site<'_>) -> Result<bool, String> {
         for (node, _) in &self.skews {
-            if site.cluster().clock_offset(*node)?.unsigned_abs() > 1_000_000_000 {
+            // Who does not run has no clock; it will start with an honest one.
+            let runs = site.cluster().state(*node)? == NodeState::Running;
+            if runs && site.cluster().clock_offset(*node)?.unsigned_abs() > 1_000_000_000 {
                 return Ok(false);
             }
         }

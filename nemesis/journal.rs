@@ -1,6 +1,6 @@
 //! What is applied to a cluster, by which fault, so that exactly that can be undone, whatever happens.
 
-use crate::cluster::{ClockSetting, Cluster, Link, LinkRule, Pass};
+use crate::cluster::{ClockSetting, Cluster, End, Link, LinkRule, Pass};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -114,6 +114,16 @@ impl Journal {
         let clocks = applied.clocks.values().flat_map(BTreeMap::keys);
         let processes = applied.stopped.values().chain(applied.dead.values()).flatten();
         links.chain(clocks).chain(processes).copied().collect()
+    }
+
+    /// Whether a fault keeps bytes between two nodes from passing, in either direction.
+    pub fn cut(&self, a: usize, b: usize) -> bool {
+        let applied = self.applied();
+        let cut = |from: usize, to: usize| {
+            let link = Link { from: End::Node(from), to: End::Node(to) };
+            applied.links.get(&link).is_some_and(|l| sum(l).pass != Pass::Flow)
+        };
+        cut(a, b) || cut(b, a)
     }
 
     fn undo_links(&self, fault: u32, errors: &mut Vec<String>) {

@@ -195,6 +195,7 @@ fn judge_one(
     });
     let mut judged = result.map_err(|error| match error {
         JudgeError::Malformed(malformed) => Failure::new(exit::HISTORY, malformed.to_string()),
+        JudgeError::Spec(what) => Failure::usage(what),
         JudgeError::Disagreement(what) => Failure::new(
             exit::BUG,
             format!("{}: the verifier refuses the checker's evidence, so there is no verdict: {what}", history.source.name),

@@ -10,9 +10,12 @@
 //!                    Verdict::Invalid(core) ──refute──▶ accepted? ──explain──▶ results::Anomaly
 //! ```
 
+pub mod certify;
+pub mod core;
 pub mod counter;
 mod decode;
 pub mod explain;
+pub mod judge;
 pub mod keyed;
 pub mod kinds;
 pub mod kv;
@@ -33,6 +36,7 @@ pub mod spec;
 pub mod testing;
 pub mod verdict;
 
+pub use judge::{JudgeError, Judged, Limits, Progress, Violation, judge};
 pub use keyed::{Keyed, KeyedOp};
 pub use model::{IllFormed, Model};
 pub use objects::{Built, build};

@@ -68,8 +68,8 @@ impl FailedCas {
     /// clients write it for many things; in our own format it means that nothing happened.
     pub fn auto(format: &str) -> FailedCas {
         match format {
-            f if f.contains("porcupine") => FailedCas::Observe,
-            f if f.contains("perjury") => FailedCas::Drop,
+            "porcupine-log" => FailedCas::Observe,
+            "jsonl" => FailedCas::Drop,
             _ => FailedCas::IfStated,
         }
     }

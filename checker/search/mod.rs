@@ -56,12 +56,17 @@ const LONG: u64 = 200_000;
 /// Looks for a legal order that keeps real time. Exponential in the number of operations that are open together, linear
 /// in the length of the history.
 pub fn search<M: Model>(problem: &Problem<M>, budget: &Budget<'_>) -> Found {
-    let found = race(problem, budget);
-    match found {
+    search_up_to(problem, budget, u64::MAX)
+}
+
+/// [`search`] that gives up after about so many configurations ([`Reason::Memory`]). With fewer than 100 000 the answer is
+/// always the same, whatever else the machine does.
+pub fn search_up_to<M: Model>(problem: &Problem<M>, budget: &Budget<'_>, configurations: u64) -> Found {
+    match race(problem, budget, configurations) {
         Raced::Order(order) => Found::Order(order),
         Raced::GaveUp(reason) => Found::GaveUp(reason),
         Raced::Fatal(index) => Found::Fatal(index),
-        Raced::None(from) => first_fatal(problem, from, budget),
+        Raced::None(from) => first_fatal(problem, from, budget, configurations),
     }
 }
 
@@ -74,7 +79,7 @@ enum Raced {
 }
 
 /// The first return up to which there is no order, when it is known that there is one such from `from` on.
-fn first_fatal<M: Model>(problem: &Problem<M>, from: u32, budget: &Budget<'_>) -> Found {
+fn first_fatal<M: Model>(problem: &Problem<M>, from: u32, budget: &Budget<'_>, most: u64) -> Found {
     let mut returns: Vec<(u32, u32)> =
         (0u32..).zip(&problem.ops).filter(|(_, op)| !op.indeterminate()).map(|(i, op)| (op.ret, i)).collect();
     returns.sort_unstable();
@@ -82,7 +87,7 @@ fn first_fatal<M: Model>(problem: &Problem<M>, from: u32, budget: &Budget<'_>) -
     let (mut low, mut high, mut stride) = (from as usize, returns.len() - 1, 1);
     let mut at = low;
     while low < high {
-        match race(&until(problem, returns[at].0), budget) {
+        match race(&until(problem, returns[at].0), budget, most) {
             Raced::GaveUp(reason) => return Found::GaveUp(reason),
             Raced::Order(_) => low = at + 1,
             Raced::Fatal(_) | Raced::None(_) => high = at,
@@ -104,13 +109,13 @@ pub fn until<M: Model>(problem: &Problem<M>, rank: u32) -> Problem<M> {
     }
 }
 
-fn race<M: Model>(problem: &Problem<M>, budget: &Budget<'_>) -> Raced {
+fn race<M: Model>(problem: &Problem<M>, budget: &Budget<'_>, most: u64) -> Raced {
     let (plan, steps) = Plan::new(problem);
     match plan.slots {
-        0..=64 => race_with::<M, [u64; 1]>(problem, &plan, steps, budget),
-        65..=128 => race_with::<M, [u64; 2]>(problem, &plan, steps, budget),
-        129..=256 => race_with::<M, [u64; 4]>(problem, &plan, steps, budget),
-        257.. => race_with::<M, Box<[u64]>>(problem, &plan, steps, budget),
+        0..=64 => race_with::<M, [u64; 1]>(problem, &plan, steps, budget, most),
+        65..=128 => race_with::<M, [u64; 2]>(problem, &plan, steps, budget, most),
+        129..=256 => race_with::<M, [u64; 4]>(problem, &plan, steps, budget, most),
+        257.. => race_with::<M, Box<[u64]>>(problem, &plan, steps, budget, most),
     }
 }
 
@@ -119,6 +124,7 @@ fn race_with<M: Model, B: Bits>(
     plan: &Plan,
     steps: steps::Steps<'_>,
     budget: &Budget<'_>,
+    most: u64,
 ) -> Raced {
     let ended = |ended: Ended| match ended {
         Ended::Found(taken) => {
@@ -130,7 +136,8 @@ fn race_with<M: Model, B: Bits>(
     };
     let raced = AtomicBool::new(false);
     let bytes = budget.bytes.saturating_sub(plan.bytes());
-    let mut turn = FIRST_TURN;
+    let mut turn = FIRST_TURN.min(most);
+    let mut spent = turn;
     let mut depth: Depth<'_, B> = Depth::new(Mover::new(plan, steps, true));
     let mut meter = Meter::new(budget, &raced, bytes, turn);
     if let Some(end) = depth.run(&mut meter) {
@@ -144,7 +151,11 @@ fn race_with<M: Model, B: Bits>(
     // An engine that needs more than its half of the memory rests, and leaves the rest to the other.
     let (mut deep, mut wide) = (None, None);
     while turn < LONG || !cfg!(feature = "parallel") {
+        if spent >= most {
+            return Raced::GaveUp(Reason::Memory);
+        }
         turn = turn.saturating_mul(2);
+        spent = spent.saturating_add(2 * turn);
         if deep.is_none() {
             let mut meter = Meter::new(budget, &raced, bytes / 2, turn);
             if let Some(end) = depth.run(&mut meter) {

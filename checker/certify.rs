@@ -1,0 +1,197 @@
+//! The small verifier: no verdict is reported before this has accepted its evidence. Shares no code with the searches.
+
+use crate::model::Model;
+use crate::problem::{ObjOp, Problem};
+use crate::verdict::{Counterexample, Property};
+use history::NEVER;
+use rustc_hash::{FxHashMap, FxHashSet};
+
+/// Whether `order` (indices into `History::ops`) is a legal order: each operation at most once and each that returned
+/// exactly once, the property's order kept, every step legal. O(operations).
+///
+/// # Errors
+/// What is wrong, in words.
+pub fn replay<M: Model>(problem: &Problem<M>, order: &[u32], property: Property) -> Result<(), String> {
+    let ops = in_order(problem, order)?;
+    let answered = problem.ops.iter().filter(|op| !op.indeterminate()).count();
+    let ordered = ops.iter().filter(|op| !op.indeterminate()).count();
+    if answered != ordered {
+        return Err(format!("the order has {ordered} of {answered} operations that returned"));
+    }
+    match property {
+        Property::Linearizable => {
+            // From the back: nobody may have returned before one that comes earlier in the order was invoked.
+            let mut earliest_return = NEVER;
+            for op in ops.iter().rev() {
+                if earliest_return < op.invoke {
+                    return Err(format!("operation {} comes before one that returned before it", op.source));
+                }
+                earliest_return = earliest_return.min(op.ret);
+            }
+        }
+        Property::Sequential => {
+            let mut last: FxHashMap<u32, u32> = FxHashMap::default();
+            for op in &ops {
+                if last.insert(op.process, op.invoke).is_some_and(|before| before > op.invoke) {
+                    return Err(format!("operation {} comes after a later one of its process", op.source));
+                }
+            }
+        }
+    }
+    // Several states at once only where a model leaves open what happened.
+    let mut states = vec![problem.model.init()];
+    for op in &ops {
+        let mut next = Vec::new();
+        for state in &states {
+            problem.model.step(state, op.op, &mut |s| {
+                if !next.contains(&s) {
+                    next.push(s);
+                }
+            });
+        }
+        if next.is_empty() {
+            return Err(format!("operation {} is illegal in its place", op.source));
+        }
+        states = next;
+    }
+    Ok(())
+}
+
+fn in_order<'p, M: Model>(problem: &'p Problem<M>, order: &[u32]) -> Result<Vec<&'p ObjOp<M::Op>>, String> {
+    let mut by_source: FxHashMap<u32, &ObjOp<M::Op>> = problem.ops.iter().map(|op| (op.source, op)).collect();
+    order
+        .iter()
+        .map(|source| {
+            by_source.remove(source).ok_or(format!("operation {source} is ordered twice, or not there"))
+        })
+        .collect()
+}
+
+/// Why a refutation was not accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// The evidence is wrong: a bug.
+    Wrong(String),
+    /// The core is too large to be refuted again within so many steps.
+    TooLarge,
+}
+
+/// So many configurations a refutation may take.
+pub const REFUTE_MAX: usize = 4_000_000;
+
+/// Checks a counterexample: what it leaves out may be left out, and what it keeps has no legal order.
+///
+/// Exponential in the size of the core, which is small.
+///
+/// # Errors
+/// Why it is not accepted.
+pub fn refute<M: Model>(
+    problem: &Problem<M>,
+    counterexample: &Counterexample,
+    property: Property,
+) -> Result<(), Refused> {
+    let small = small(problem, counterexample, property).map_err(Refused::Wrong)?;
+    match has_order(&small, property) {
+        None => Err(Refused::TooLarge),
+        Some(false) => Ok(()),
+        Some(true) => Err(Refused::Wrong("the core has a legal order".to_string())),
+    }
+}
+
+/// The problem that a counterexample speaks of: cut at the fatal return, and projected by the model to the core.
+///
+/// # Errors
+/// If the core names operations that are not there, or leaves out what the model does not allow to leave out.
+pub fn small<M: Model>(
+    problem: &Problem<M>,
+    counterexample: &Counterexample,
+    property: Property,
+) -> Result<Problem<M>, String> {
+    let core: FxHashSet<u32> = counterexample.core.iter().copied().collect();
+    let mut ops = problem.ops.clone();
+    if let (Property::Linearizable, Some(fatal)) = (property, counterexample.fatal) {
+        let fatal = ops.iter().find(|op| op.source == fatal).ok_or("the fatal operation is not there")?;
+        let end = fatal.ret;
+        // Whoever was invoked later cannot have come before; whoever returned later may not have happened yet.
+        ops.retain(|op| op.invoke < end);
+        for op in ops.iter_mut().filter(|op| op.ret > end) {
+            op.ret = NEVER;
+        }
+    }
+    let wanted: Vec<bool> = ops.iter().map(|op| core.contains(&op.source)).collect();
+    if wanted.iter().filter(|wanted| **wanted).count() != core.len() {
+        return Err(
+            "the core names operations that are not there, or come after the fatal return".to_string()
+        );
+    }
+    let mut keep = wanted.clone();
+    let small = problem.model.project(&ops, &mut keep, property);
+    match (0..keep.len()).find(|&i| keep[i] != wanted[i]) {
+        Some(at) if keep[at] => Err(format!("the core cannot do without operation {}", ops[at].source)),
+        Some(at) => Err(format!("operation {} says nothing without what was left out", ops[at].source)),
+        None => Ok(small),
+    }
+}
+
+/// Whether there is a legal order: Wing and Gong's search with Lowe's memory of what was tried, on sets of operations.
+/// `None` if it takes too many steps.
+fn has_order<M: Model>(problem: &Problem<M>, property: Property) -> Option<bool> {
+    let ops = &problem.ops;
+    let n = ops.len();
+    let words = n.div_ceil(64);
+    let must = |i: usize| !ops[i].indeterminate();
+    let earlier = |j: usize, i: usize| match property {
+        Property::Linearizable => ops[j].ret < ops[i].invoke,
+        Property::Sequential => ops[j].process == ops[i].process && ops[j].invoke < ops[i].invoke,
+    };
+    // Per operation, those that must be done before it.
+    let before: Vec<Vec<u64>> = (0..n)
+        .map(|i| {
+            let mut set = vec![0u64; words];
+            for j in (0..n).filter(|&j| j != i && must(j) && earlier(j, i)) {
+                set[j / 64] |= 1 << (j % 64);
+            }
+            set
+        })
+        .collect();
+    let mut all = vec![0u64; words];
+    for i in (0..n).filter(|&i| must(i)) {
+        all[i / 64] |= 1 << (i % 64);
+    }
+    let within = |a: &[u64], b: &[u64]| a.iter().zip(b).all(|(a, b)| a & !b == 0);
+    let mut tried: FxHashSet<(Vec<u64>, M::State)> = FxHashSet::default();
+    let mut stack = vec![(vec![0u64; words], problem.model.init())];
+    while let Some((mut done, state)) = stack.pop() {
+        if within(&all, &done) {
+            return Some(true);
+        }
+        let free = |done: &[u64], i: usize| done[i / 64] >> (i % 64) & 1 == 0 && within(&before[i], done);
+        // What changes nothing wherever it is legal can be done at once.
+        while let Some(i) = (0..n).find(|&i| {
+            let mut legal = false;
+            must(i) && problem.model.is_pure(ops[i].op) && free(&done, i) && {
+                problem.model.step(&state, ops[i].op, &mut |_| legal = true);
+                legal
+            }
+        }) {
+            done[i / 64] |= 1 << (i % 64);
+        }
+        if within(&all, &done) {
+            return Some(true);
+        }
+        if !tried.insert((done.clone(), state.clone())) {
+            continue;
+        }
+        if tried.len() > REFUTE_MAX {
+            return None;
+        }
+        for i in (0..n).filter(|&i| free(&done, i)) {
+            problem.model.step(&state, ops[i].op, &mut |next| {
+                let mut after = done.clone();
+                after[i / 64] |= 1 << (i % 64);
+                stack.push((after, next));
+            });
+        }
+    }
+    Some(false)
+}

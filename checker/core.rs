@@ -1,0 +1,129 @@
+//! Makes a violation small: keeps as little of a history as still has no legal order, and is still a proof.
+//!
+//! What may be left out is for the model to say ([`Model::project`]); the search says whether what is left still has no
+//! order. The work is that of delta debugging (Zeller and Hildebrandt 2002), begun with what happened shortly before the
+//! fatal return, because that is usually enough.
+
+use crate::model::Model;
+use crate::problem::Problem;
+use crate::search::{Found, search_up_to, until};
+use crate::verdict::{Budget, Counterexample, Property};
+
+/// Configurations that one attempt may take.
+const ATTEMPT: u64 = 50_000;
+
+/// Makes the violation of linearizability at the return of `fatal` (an index in the problem) small.
+///
+/// The same core for the same problem, unless the budget is stopped. Then what was reached is returned; it is not minimal.
+pub fn shrink<M: Model>(problem: &Problem<M>, fatal: u32, budget: &Budget<'_>) -> Counterexample {
+    let fatal = &problem.ops[fatal as usize];
+    let cut = until(problem, fatal.ret);
+    let mut shrinking = Shrinking { problem: &cut, budget, sure: true };
+    let mut keep = shrinking.recent();
+    shrinking.in_chunks(&mut keep);
+    let minimal = shrinking.one_by_one(&mut keep);
+    let core = cut.ops.iter().zip(&keep).filter(|(_, kept)| **kept).map(|(op, _)| op.source).collect();
+    Counterexample { core, minimal, fatal: Some(fatal.source) }
+}
+
+struct Shrinking<'a, M: Model> {
+    problem: &'a Problem<M>,
+    budget: &'a Budget<'a>,
+    /// Whether every attempt since this was last set had an answer.
+    sure: bool,
+}
+
+impl<M: Model> Shrinking<'_, M> {
+    /// Whether what is left of `keep`, corrected by the model, still has no legal order.
+    fn illegal(&mut self, keep: &mut [bool]) -> bool {
+        let small = self.problem.model.project(&self.problem.ops, keep, Property::Linearizable);
+        match search_up_to(&small, self.budget, ATTEMPT) {
+            Found::Fatal(_) => true,
+            Found::Order(_) => false,
+            Found::GaveUp(_) => {
+                self.sure = false;
+                false
+            }
+        }
+    }
+
+    /// The last few operations that are still a violation, or all.
+    fn recent(&mut self) -> Vec<bool> {
+        let n = self.problem.ops.len();
+        let mut by_end: Vec<usize> = (0..n).collect();
+        by_end.sort_by_key(|&i| std::cmp::Reverse(self.problem.ops[i].ret));
+        let open = by_end.iter().filter(|&&i| self.problem.ops[i].indeterminate()).count();
+        let mut last = 8;
+        while last < n - open {
+            // Operations without an answer are few and far between: those that could matter are sorted out later.
+            let mut keep = vec![false; n];
+            for &i in &by_end[..open + last] {
+                keep[i] = true;
+            }
+            if self.illegal(&mut keep) {
+                return keep;
+            }
+            last *= 2;
+        }
+        let mut all = vec![true; n];
+        let _ = self.problem.model.project(&self.problem.ops, &mut all, Property::Linearizable);
+        all
+    }
+
+    /// Leaves out chunks, each time half as long, oldest first.
+    fn in_chunks(&mut self, keep: &mut Vec<bool>) {
+        let mut chunk = count(keep) / 2;
+        while chunk > 1 {
+            let kept: Vec<usize> = (0..keep.len()).filter(|&i| keep[i]).collect();
+            for part in kept.chunks(chunk) {
+                if !self.without(part, keep) && self.stopped() {
+                    return;
+                }
+            }
+            chunk = chunk.min(count(keep)) / 2;
+        }
+    }
+
+    /// Leaves out single operations until none can be. Whether that was certain.
+    fn one_by_one(&mut self, keep: &mut Vec<bool>) -> bool {
+        loop {
+            self.sure = true;
+            let mut changed = false;
+            for i in 0..keep.len() {
+                if keep[i] {
+                    changed |= self.without(&[i], keep);
+                }
+                if self.stopped() {
+                    return false;
+                }
+            }
+            if !changed {
+                return self.sure;
+            }
+        }
+    }
+
+    /// Leaves out `part`, if what remains is smaller and still has no legal order.
+    fn without(&mut self, part: &[usize], keep: &mut Vec<bool>) -> bool {
+        let mut fewer = keep.clone();
+        for &i in part {
+            fewer[i] = false;
+        }
+        let _ = self.problem.model.project(&self.problem.ops, &mut fewer, Property::Linearizable);
+        // What the model puts back is no progress; what it takes out in addition is.
+        let smaller = count(&fewer) < count(keep) && fewer.iter().zip(keep.iter()).all(|(f, k)| *k || !*f);
+        if smaller && self.illegal(&mut fewer) {
+            *keep = fewer;
+            return true;
+        }
+        false
+    }
+
+    fn stopped(&self) -> bool {
+        self.budget.stop.load(std::sync::atomic::Ordering::Relaxed)
+    }
+}
+
+fn count(keep: &[bool]) -> usize {
+    keep.iter().filter(|kept| **kept).count()
+}

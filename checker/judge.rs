@@ -1,0 +1,304 @@
+//! From a history to verdicts: builds the problems, searches, and lets nothing pass that the verifier does not accept.
+
+use crate::certify::{Refused, refute, replay};
+use crate::core::shrink;
+use crate::model::Model;
+use crate::objects::{BuildError, Built, Object, build};
+use crate::problem::Problem;
+use crate::search::{Found, search};
+use crate::spec::{Spec, Specified};
+use crate::verdict::{Budget, Counterexample, Property, Reason, Verdict, Witness};
+use crate::with_model;
+use history::results::{Answer, Judgement, ObjectJudgement};
+use history::{History, Malformed, ValueId};
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+
+/// What judging may spend, and whom it tells how far it is.
+pub struct Limits<'a> {
+    /// Set from outside to stop.
+    pub stop: &'a AtomicBool,
+    /// Bytes for the searches together.
+    pub bytes: usize,
+    /// Threads, at least 1.
+    pub threads: usize,
+    /// Counts configurations while they are visited.
+    pub states: &'a AtomicU64,
+    /// Told whenever an object has been judged.
+    pub progress: Option<&'a (dyn Fn(Progress) + Sync)>,
+}
+
+impl fmt::Debug for Limits<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Limits")
+            .field("bytes", &self.bytes)
+            .field("threads", &self.threads)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How far judging is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Objects that were judged.
+    pub done: usize,
+    /// Objects in all.
+    pub objects: usize,
+}
+
+/// Why there is no judgement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum JudgeError {
+    /// An operation does not fit the model.
+    Malformed(Malformed),
+    /// The specification does not fit the model: one sentence.
+    Spec(String),
+    /// The verifier refuses the evidence of the search: a bug of this crate, and no verdict.
+    Disagreement(String),
+}
+
+impl fmt::Display for JudgeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            JudgeError::Malformed(malformed) => malformed.fmt(f),
+            JudgeError::Spec(what) => f.write_str(what),
+            JudgeError::Disagreement(what) => write!(f, "the verifier refuses the evidence: {what}"),
+        }
+    }
+}
+
+impl std::error::Error for JudgeError {}
+
+/// What was concluded about one property.
+#[derive(Clone, Debug)]
+pub struct Judged {
+    /// The verdict per object and over all. `seconds` is 0: this crate has no clock.
+    pub judgement: Judgement,
+    /// The violated objects, in order of first appearance.
+    pub violations: Vec<Violation>,
+    /// Per object, in the same order as in the judgement, the order that was found.
+    pub witnesses: Vec<Option<Witness>>,
+}
+
+/// An object without a legal order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// Its keys; empty if the history names none.
+    pub keys: Vec<ValueId>,
+    /// The evidence.
+    pub counterexample: Counterexample,
+}
+
+/// Judges one property of a history. New values may be numbered on the way; nothing else of it changes.
+///
+/// # Errors
+/// An operation or a specification that does not fit the model, or evidence that the verifier refuses.
+pub fn judge(
+    history: &mut History,
+    spec: &Spec,
+    property: Property,
+    limits: &Limits<'_>,
+) -> Result<Judged, JudgeError> {
+    with_model!(spec.model, M => judge_as::<M>(history, spec, property, limits))
+}
+
+fn judge_as<M: Specified>(
+    history: &mut History,
+    spec: &Spec,
+    property: Property,
+    limits: &Limits<'_>,
+) -> Result<Judged, JudgeError> {
+    let built = build::<M>(history, spec).map_err(|error| match error {
+        BuildError::Malformed(malformed) => JudgeError::Malformed(malformed),
+        BuildError::Spec(what) => JudgeError::Spec(what),
+    })?;
+    let keyed = built.objects.iter().any(|object| !object.keys.is_empty());
+    let (parts, scope) = match property {
+        Property::Linearizable => {
+            (per_object(&built, limits)?, if keyed { "per key" } else { "whole history" })
+        }
+        Property::Sequential => (vec![together(history, built, limits)?], "whole history"),
+    };
+    let mut judged = Judged {
+        judgement: Judgement {
+            property: property.name().to_string(),
+            model: spec.model.name().to_string(),
+            answer: Answer::Holds,
+            scope: scope.to_string(),
+            objects: Vec::with_capacity(parts.len()),
+            states: 0,
+            seconds: 0.0,
+        },
+        violations: Vec::new(),
+        witnesses: Vec::with_capacity(parts.len()),
+    };
+    for part in parts {
+        let judgement = &mut judged.judgement;
+        let (answer, reason, witness) = match part.verdict {
+            Verdict::Valid(witness) => (Answer::Holds, String::new(), Some(witness)),
+            Verdict::Invalid(counterexample) => {
+                judged.violations.push(Violation { keys: part.violated, counterexample });
+                (Answer::Violated, String::new(), None)
+            }
+            Verdict::Unknown(reason) => (Answer::Undecided, because(reason, part.states), None),
+        };
+        judgement.answer = worse(judgement.answer, answer);
+        judgement.states += part.states;
+        judgement.objects.push(ObjectJudgement {
+            keys: part.keys.iter().map(|&key| history.values.get(key).to_string()).collect(),
+            ops: part.ops,
+            unknown: part.unknown,
+            answer,
+            method: part.method.to_string(),
+            states: part.states,
+            reason,
+        });
+        judged.witnesses.push(witness);
+    }
+    Ok(judged)
+}
+
+fn worse(a: Answer, b: Answer) -> Answer {
+    match (a, b) {
+        (Answer::Violated, _) | (_, Answer::Violated) => Answer::Violated,
+        (Answer::Undecided, _) | (_, Answer::Undecided) => Answer::Undecided,
+        (Answer::Holds, Answer::Holds) => Answer::Holds,
+    }
+}
+
+fn because(reason: Reason, states: u64) -> String {
+    match reason {
+        Reason::Stopped => format!("stopped after {states} states"),
+        Reason::Memory => format!("memory limit reached after {states} states"),
+    }
+}
+
+/// What was found about one object, or about all together.
+struct Part {
+    keys: Vec<ValueId>,
+    /// The keys that a violation is about.
+    violated: Vec<ValueId>,
+    ops: u32,
+    unknown: u32,
+    verdict: Verdict,
+    method: &'static str,
+    states: u64,
+}
+
+/// Each object on its own, the longest first, on all threads; the result is in the order of the objects.
+fn per_object<M: Model>(built: &Built<M>, limits: &Limits<'_>) -> Result<Vec<Part>, JudgeError> {
+    let objects = &built.objects;
+    let mut longest_first: Vec<usize> = (0..objects.len()).collect();
+    longest_first.sort_by_key(|&i| std::cmp::Reverse(objects[i].problem.ops.len()));
+    let done = AtomicUsize::new(0);
+    let one = |&i: &usize| {
+        let part =
+            linearizable(&objects[i], limits, limits.bytes / limits.threads.clamp(1, objects.len().max(1)));
+        let done = done.fetch_add(1, Ordering::Relaxed) + 1;
+        if let Some(progress) = limits.progress {
+            progress(Progress { done, objects: objects.len() });
+        }
+        part.map(|part| (i, part))
+    };
+    let parts = on_all_threads(&longest_first, limits.threads, one);
+    let mut parts: Vec<(usize, Part)> = parts.into_iter().collect::<Result<_, _>>()?;
+    parts.sort_by_key(|&(i, _)| i);
+    Ok(parts.into_iter().map(|(_, part)| part).collect())
+}
+
+#[cfg(feature = "parallel")]
+fn on_all_threads<T: Sync, R: Send>(items: &[T], threads: usize, work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    use rayon::prelude::*;
+    if threads <= 1 || items.len() <= 1 {
+        return items.iter().map(work).collect();
+    }
+    match rayon::ThreadPoolBuilder::new().num_threads(threads).build() {
+        // One by one: the first are the longest, and a chunk of them would keep one thread busy after all others.
+        Ok(pool) => pool.install(|| items.par_iter().with_max_len(1).map(&work).collect()),
+        // The machine gives no threads: slower, and the same.
+        Err(_) => items.iter().map(work).collect(),
+    }
+}
+
+#[cfg(not(feature = "parallel"))]
+fn on_all_threads<T: Sync, R: Send>(items: &[T], _threads: usize, work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    items.iter().map(work).collect()
+}
+
+fn linearizable<M: Model>(object: &Object<M>, limits: &Limits<'_>, bytes: usize) -> Result<Part, JudgeError> {
+    let states = AtomicU64::new(0);
+    let budget = Budget { stop: limits.stop, bytes, states: &states };
+    let problem = &object.problem;
+    let verdict = match search(problem, &budget) {
+        Found::GaveUp(reason) => Verdict::Unknown(reason),
+        Found::Order(order) => {
+            let order = order.iter().map(|&i| problem.ops[i as usize].source).collect();
+            accept(problem, Verdict::Valid(Witness { order }), Property::Linearizable)?
+        }
+        Found::Fatal(fatal) => {
+            let counterexample = shrink(problem, fatal, &budget);
+            accept(problem, Verdict::Invalid(counterexample), Property::Linearizable)?
+        }
+    };
+    let states = states.into_inner();
+    limits.states.fetch_add(states, Ordering::Relaxed);
+    let (ops, unknown) = sizes(problem);
+    let (keys, violated) = (object.keys.clone(), object.keys.clone());
+    Ok(Part { keys, violated, ops, unknown, verdict, method: "search", states })
+}
+
+/// All objects together.
+fn together<M: Model>(history: &History, built: Built<M>, limits: &Limits<'_>) -> Result<Part, JudgeError> {
+    let states = AtomicU64::new(0);
+    let budget = Budget { stop: limits.stop, bytes: limits.bytes, states: &states };
+    let keys_of: Vec<Vec<ValueId>> = built.objects.iter().map(|object| object.keys.clone()).collect();
+    let name = |keys: &[ValueId]| {
+        let names: Vec<String> = keys.iter().map(|&key| history.values.get(key).to_string()).collect();
+        names.join(", ")
+    };
+    let problem = built.joined(name);
+    let (verdict, method) = crate::sequential::sequential(&problem, &budget);
+    let verdict = accept(&problem, verdict, Property::Sequential)?;
+    let mut violated: Vec<ValueId> = Vec::new();
+    if let Verdict::Invalid(counterexample) = &verdict {
+        let in_core = |source: &u32| counterexample.core.contains(source);
+        let mut objects: Vec<u32> =
+            problem.ops.iter().filter(|op| in_core(&op.source)).map(|op| op.op.object).collect();
+        objects.sort_unstable();
+        objects.dedup();
+        violated.extend(objects.iter().flat_map(|&object| &keys_of[object as usize]));
+    }
+    if let Some(progress) = limits.progress {
+        progress(Progress { done: 1, objects: 1 });
+    }
+    let states = states.into_inner();
+    limits.states.fetch_add(states, Ordering::Relaxed);
+    let (ops, unknown) = sizes(&problem);
+    let keys = keys_of.into_iter().flatten().collect();
+    Ok(Part { keys, violated, ops, unknown, verdict, method: method.name(), states })
+}
+
+fn sizes<M: Model>(problem: &Problem<M>) -> (u32, u32) {
+    let unknown = problem.ops.iter().filter(|op| op.indeterminate()).count();
+    (problem.ops.len() as u32, unknown as u32)
+}
+
+/// The verdict, if the verifier accepts its evidence. Evidence that is too large to be verified is none.
+fn accept<M: Model>(
+    problem: &Problem<M>,
+    verdict: Verdict,
+    property: Property,
+) -> Result<Verdict, JudgeError> {
+    match &verdict {
+        Verdict::Unknown(_) => {}
+        Verdict::Valid(witness) => {
+            replay(problem, &witness.order, property).map_err(JudgeError::Disagreement)?;
+        }
+        Verdict::Invalid(counterexample) => match refute(problem, counterexample, property) {
+            Ok(()) => {}
+            Err(Refused::TooLarge) => return Ok(Verdict::Unknown(Reason::Memory)),
+            Err(Refused::Wrong(what)) => return Err(JudgeError::Disagreement(what)),
+        },
+    }
+    Ok(verdict)
+}

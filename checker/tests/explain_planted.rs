@@ -1,0 +1,409 @@
+//! Anomalies of every kind, planted in lawful histories: each must be called by its name.
+//!
+//! The label is known by construction, from the definitions in the table of `checker::kinds`, and by no code of the checker.
+
+mod explain_sketch;
+
+use checker::explain::explain;
+use checker::{ModelName, Property};
+use explain_sketch::{Dice, core_of, history, spec};
+
+/// A history that is being written down: each operation begins after the one before it has returned, unless it is slow.
+struct Plan {
+    lines: Vec<(u64, String)>,
+    clock: u64,
+    value: u64,
+    dice: Dice,
+}
+
+/// A client and the node that it asks.
+#[derive(Clone, Copy, PartialEq)]
+struct Client(u64);
+
+impl Plan {
+    fn new(seed: u64) -> Plan {
+        Plan { lines: Vec::new(), clock: 1, value: 100, dice: Dice::new(seed) }
+    }
+
+    /// Three clients on three nodes, in any order.
+    fn clients(&mut self) -> [Client; 3] {
+        let first = self.dice.below(3);
+        let step = 1 + self.dice.below(2);
+        [0, 1, 2].map(|i| Client((first + i * step) % 3))
+    }
+
+    fn fresh(&mut self) -> u64 {
+        self.value += 1 + self.dice.below(3);
+        self.value
+    }
+
+    fn pass(&mut self) -> u64 {
+        self.clock += 1 + self.dice.below(9);
+        self.clock
+    }
+
+    /// One operation, answered before the next is sent. `*` marks the core.
+    fn op(&mut self, mark: &str, client: Client, text: &str) {
+        let (invoke, ret) = (self.pass(), self.pass());
+        self.write(mark, client, invoke, &ret.to_string(), text);
+    }
+
+    fn write(&mut self, mark: &str, Client(p): Client, invoke: u64, ret: &str, text: &str) {
+        self.lines.push((invoke, format!("{mark} {p} n{p} {invoke} {ret} {text}")));
+    }
+
+    /// A lawful past: writes and reads of it, by anyone, of which nothing is left that matters.
+    fn past(&mut self, write: &str, read: &str) {
+        for _ in 0..self.dice.below(4) {
+            let value = self.fresh();
+            let client = Client(self.dice.below(3));
+            self.op("", client, &write.replace('#', &value.to_string()));
+            if self.dice.below(2) == 0 {
+                let client = Client(self.dice.below(3));
+                self.op("", client, &read.replace('#', &value.to_string()));
+            }
+        }
+    }
+
+    fn sketch(mut self) -> String {
+        self.lines.sort();
+        self.lines.into_iter().map(|(_, line)| line + "\n").collect()
+    }
+}
+
+/// Plants `kind` a hundred times; each must be called so, and its table must prove it.
+fn check(kind: &str, model: ModelName, property: Property, plant: impl Fn(&mut Plan)) {
+    let mut right = 0;
+    for seed in 0..100 {
+        let mut plan = Plan::new(seed);
+        plant(&mut plan);
+        let sketch = plan.sketch();
+        let history = history(&sketch);
+        let anomaly = explain(&history, &spec(model, &history), property, &core_of(&sketch), 1);
+        let broken: u64 = anomaly.orders.iter().map(|row| row.count).sum();
+        assert!(broken > 0 && broken == anomaly.orders_total, "no counterexample was planted:\n{sketch}");
+        if anomaly.kind == kind {
+            right += 1;
+        } else {
+            println!("{kind} was called {}:\n{sketch}", anomaly.kind);
+        }
+    }
+    println!("{kind}, {} {}: {right} of 100", property.name(), model.name());
+    assert!(right >= 95, "{kind}: {right} of 100");
+}
+
+fn registers(kind: &str, plant: impl Fn(&mut Plan)) {
+    let with_past = |plan: &mut Plan| {
+        plan.past("write x #", "read x null -> #");
+        plant(plan);
+    };
+    check(kind, ModelName::Register, Property::Linearizable, with_past);
+    check(kind, ModelName::CasRegister, Property::Linearizable, with_past);
+}
+
+/// `write x old`, acknowledged, and seen or not.
+fn old_value(plan: &mut Plan, clients: [Client; 3]) -> u64 {
+    let old = plan.fresh();
+    plan.op("*", clients[plan.value as usize % 3], &format!("write x {old}"));
+    if plan.dice.below(2) == 0 {
+        plan.op("", clients[0], &format!("read x null -> {old}"));
+    }
+    old
+}
+
+/// Somebody sees `value` in the end.
+fn seen_in_the_end(plan: &mut Plan, value: u64) {
+    for _ in 0..1 + plan.dice.below(3) {
+        let client = Client(plan.dice.below(3));
+        plan.op("", client, &format!("read x null -> {value}"));
+    }
+}
+
+#[test]
+fn a_stale_read_is_called_so() {
+    registers("stale-read", |plan| {
+        let [a, b, c] = plan.clients();
+        let old = old_value(plan, [a, b, c]);
+        let new = plan.fresh();
+        plan.op("*", a, &format!("write x {new}"));
+        plan.op("*", b, &format!("read x null -> {old}"));
+        // Without a second late read nobody can say that the write is gone for good.
+        if plan.dice.below(4) > 0 {
+            seen_in_the_end(plan, new);
+        }
+    });
+}
+
+#[test]
+fn a_lost_write_is_called_so() {
+    registers("lost-write", |plan| {
+        let [a, b, c] = plan.clients();
+        let old = old_value(plan, [a, b, c]);
+        let new = plan.fresh();
+        plan.op("*", a, &format!("write x {new}"));
+        plan.op("*", b, &format!("read x null -> {old}"));
+        plan.op("", a, &format!("read x null -> {old}"));
+        if plan.dice.below(2) == 0 {
+            // A later write hides the loss, but not what was read before it.
+            let newest = plan.fresh();
+            plan.op("", c, &format!("write x {newest}"));
+            seen_in_the_end(plan, newest);
+        } else {
+            seen_in_the_end(plan, old);
+        }
+    });
+}
+
+#[test]
+fn a_lost_write_is_called_so_without_real_time() {
+    check("lost-write", ModelName::Register, Property::Sequential, |plan| {
+        plan.past("write x #", "read x null -> #");
+        let [a, b, c] = plan.clients();
+        let (old, new) = (plan.fresh(), plan.fresh());
+        plan.op("*", b, &format!("write x {old}"));
+        plan.op("*", a, &format!("read x null -> {old}"));
+        plan.op("*", a, &format!("write x {new}"));
+        plan.op("*", a, &format!("read x null -> {old}"));
+        plan.op("", c, &format!("read x null -> {old}"));
+    });
+}
+
+#[test]
+fn a_session_that_misses_its_own_write_is_called_so() {
+    registers("not-read-your-writes", |plan| {
+        let [a, b, c] = plan.clients();
+        let old = old_value(plan, [a, b, c]);
+        let new = plan.fresh();
+        plan.op("*", a, &format!("write x {new}"));
+        plan.op("*", a, &format!("read x null -> {old}"));
+        seen_in_the_end(plan, new);
+    });
+    check("not-read-your-writes", ModelName::Register, Property::Sequential, |plan| {
+        plan.past("write y #", "read y null -> #");
+        let [a, b, _] = plan.clients();
+        let (old, new) = (plan.fresh(), plan.fresh());
+        plan.op("*", b, &format!("write x {old}"));
+        plan.op("*", a, &format!("read x null -> {old}"));
+        plan.op("*", a, &format!("write x {new}"));
+        plan.op("*", a, &format!("read x null -> {old}"));
+        seen_in_the_end(plan, new);
+    });
+}
+
+/// A write that is under way, or gets no reply, while one client reads `new` and then another, or the same, `old`.
+fn back_and_forth(plan: &mut Plan, same: bool) {
+    let [a, b, c] = plan.clients();
+    let old = old_value(plan, [a, b, c]);
+    let new = plan.fresh();
+    let invoke = plan.pass();
+    plan.op("*", b, &format!("read x null -> {new}"));
+    plan.op("*", if same { b } else { c }, &format!("read x null -> {old}"));
+    let ret = plan.pass();
+    let unanswered = plan.dice.below(2) == 0;
+    let ret = if unanswered { format!("?{ret}") } else { ret.to_string() };
+    plan.write("*", Client(a.0 + 10), invoke, &ret, &format!("write x {new}"));
+    seen_in_the_end(plan, new);
+}
+
+#[test]
+fn an_inversion_is_called_so() {
+    registers("inversion", |plan| back_and_forth(plan, false));
+}
+
+#[test]
+fn a_value_that_goes_backwards_is_called_so() {
+    registers("non-monotonic", |plan| back_and_forth(plan, true));
+    check("non-monotonic", ModelName::Register, Property::Sequential, |plan| {
+        plan.past("write y #", "read y null -> #");
+        let [a, b, _] = plan.clients();
+        let (old, new) = (plan.fresh(), plan.fresh());
+        plan.op("*", a, &format!("write x {old}"));
+        plan.op("*", a, &format!("write x {new}"));
+        plan.op("*", b, &format!("read x null -> {new}"));
+        plan.op("*", b, &format!("read x null -> {old}"));
+    });
+}
+
+#[test]
+fn values_that_nobody_wrote_are_called_so() {
+    registers("phantom-value", |plan| {
+        let [_, b, _] = plan.clients();
+        let never = plan.fresh() + 1000;
+        plan.op("*", b, &format!("read x null -> {never}"));
+    });
+    registers("read-of-failed-write", |plan| {
+        let [a, b, _] = plan.clients();
+        let (value, invoke, ret) = (plan.fresh(), plan.pass(), plan.pass());
+        plan.write("", a, invoke, &format!("!{ret}"), &format!("write x {value}"));
+        plan.op("*", b, &format!("read x null -> {value}"));
+    });
+    registers("read-of-future", |plan| {
+        let [a, b, _] = plan.clients();
+        let value = plan.fresh();
+        plan.op("*", b, &format!("read x null -> {value}"));
+        plan.op("*", a, &format!("write x {value}"));
+        seen_in_the_end(plan, value);
+    });
+}
+
+#[test]
+fn two_replacements_of_one_value_are_called_so() {
+    for property in Property::all() {
+        check("double-cas", ModelName::CasRegister, property, |plan| {
+            plan.past("write x #", "read x null -> #");
+            let [a, b, c] = plan.clients();
+            let (old, one, two) = (plan.fresh(), plan.fresh(), plan.fresh());
+            plan.op("*", a, &format!("write x {old}"));
+            plan.op("*", b, &format!("cas x [{old} {one}]"));
+            if plan.dice.below(2) == 0 {
+                plan.op("", c, &format!("read x null -> {one}"));
+            }
+            plan.op("*", c, &format!("cas x [{old} {two}]"));
+        });
+        check("lost-update", ModelName::MultiRegister, property, |plan| {
+            let [a, b, c] = plan.clients();
+            let (old, one, two) = (plan.fresh(), plan.fresh(), plan.fresh());
+            plan.op("*", a, &format!("txn - [[write x {old}] [write y {old}]]"));
+            for (client, new) in [(b, one), (c, two)] {
+                plan.op(
+                    "*",
+                    client,
+                    &format!("txn - [[read x null] [write x {new}]] -> [[read x {old}] [write x {new}]]"),
+                );
+            }
+        });
+    }
+}
+
+#[test]
+fn cycles_over_two_keys_are_called_so() {
+    for (x, y) in [("x", "y"), ("k1", "k2")] {
+        check("store-buffer", ModelName::Register, Property::Sequential, |plan| {
+            plan.past("write z #", "read z null -> #");
+            let [a, b, _] = plan.clients();
+            let (one, two) = (plan.fresh(), plan.fresh());
+            let first = plan.dice.below(2) == 0;
+            plan.op("*", a, &format!("write {x} {one}"));
+            if first {
+                plan.op("*", b, &format!("write {y} {two}"));
+            }
+            plan.op("*", a, &format!("read {y} null -> null"));
+            if !first {
+                plan.op("*", b, &format!("write {y} {two}"));
+            }
+            plan.op("*", b, &format!("read {x} null -> null"));
+        });
+        check("opposite-orders", ModelName::Register, Property::Sequential, |plan| {
+            plan.past("write z #", "read z null -> #");
+            let (one, two) = (plan.fresh(), plan.fresh());
+            plan.op("*", Client(0), &format!("write {x} {one}"));
+            plan.op("*", Client(1), &format!("write {y} {two}"));
+            plan.op("*", Client(2), &format!("read {x} null -> {one}"));
+            plan.op("*", Client(3), &format!("read {y} null -> {two}"));
+            plan.op("*", Client(2), &format!("read {y} null -> null"));
+            plan.op("*", Client(3), &format!("read {x} null -> null"));
+        });
+    }
+    check("opposite-orders", ModelName::Register, Property::Sequential, |plan| {
+        let (one, two) = (plan.fresh(), plan.fresh());
+        plan.op("*", Client(0), &format!("write x {one}"));
+        plan.op("*", Client(1), &format!("write x {two}"));
+        for (client, values) in [(Client(2), [one, two]), (Client(3), [two, one])] {
+            for value in values {
+                plan.op("*", client, &format!("read x null -> {value}"));
+            }
+        }
+    });
+}
+
+#[test]
+fn lost_and_late_elements_are_called_so() {
+    for lost in [true, false] {
+        let kind = if lost { "set-lost" } else { "set-stale" };
+        check(kind, ModelName::Set, Property::Linearizable, |plan| {
+            let [a, b, c] = plan.clients();
+            let (one, two, three) = (plan.fresh(), plan.fresh(), plan.fresh());
+            plan.op("", c, &format!("add x {one}"));
+            plan.op("*", a, &format!("add x {two}"));
+            if lost {
+                plan.op("", c, &format!("add x {three}"));
+                plan.op("*", b, &format!("read x null -> [{one} {three}]"));
+                plan.op("", c, &format!("read x null -> [{one} {three}]"));
+            } else {
+                plan.op("*", b, &format!("read x null -> [{one}]"));
+                plan.op("", c, &format!("add x {three}"));
+                plan.op("", c, &format!("read x null -> [{one} {two} {three}]"));
+            }
+        });
+    }
+}
+
+#[test]
+fn faults_of_queues_are_called_so() {
+    for property in Property::all() {
+        check("phantom-message", ModelName::Queue, property, |plan| {
+            plan.past("enqueue x #", "dequeue x null -> #");
+            let [_, b, _] = plan.clients();
+            let never = plan.fresh() + 1000;
+            plan.op("*", b, &format!("dequeue x null -> {never}"));
+        });
+        check("duplicate-delivery", ModelName::Queue, property, |plan| {
+            let [a, b, c] = plan.clients();
+            let one = plan.fresh();
+            plan.op("*", a, &format!("enqueue x {one}"));
+            plan.op("*", b, &format!("dequeue x null -> {one}"));
+            plan.op("*", c, &format!("dequeue x null -> {one}"));
+        });
+    }
+    check("lost-message", ModelName::Queue, Property::Linearizable, |plan| {
+        let [a, b, c] = plan.clients();
+        let (one, two) = (plan.fresh(), plan.fresh());
+        plan.op("*", a, &format!("enqueue x {one}"));
+        if plan.dice.below(2) == 0 {
+            plan.op("*", c, &format!("enqueue x {two}"));
+            plan.op("*", b, &format!("dequeue x null -> {two}"));
+        }
+        plan.op("*", b, "dequeue x null -> null");
+    });
+    check("reordered-message", ModelName::Queue, Property::Linearizable, |plan| {
+        let [a, b, c] = plan.clients();
+        let (one, two) = (plan.fresh(), plan.fresh());
+        plan.op("*", a, &format!("enqueue x {one}"));
+        plan.op("*", b, &format!("enqueue x {two}"));
+        plan.op("*", c, &format!("dequeue x null -> {two}"));
+        plan.op("*", a, &format!("dequeue x null -> {one}"));
+    });
+}
+
+#[test]
+fn impossible_sums_are_called_so() {
+    check("counter-out-of-range", ModelName::Counter, Property::Linearizable, |plan| {
+        let [a, b, c] = plan.clients();
+        let (one, two) = (plan.fresh(), plan.fresh());
+        plan.op("*", a, &format!("add x {one}"));
+        plan.op("*", b, &format!("add x {two}"));
+        let sum = if plan.dice.below(2) == 0 { one + two + 1 } else { one };
+        plan.op("*", c, &format!("read x null -> {sum}"));
+    });
+}
+
+#[test]
+fn faults_of_locks_are_called_so() {
+    check("lock-shared", ModelName::Mutex, Property::Linearizable, |plan| {
+        let [a, b, _] = plan.clients();
+        plan.op("*", a, "acquire x null");
+        plan.op("*", b, "acquire x null");
+        let (first, second) = if plan.dice.below(2) == 0 { (a, b) } else { (b, a) };
+        plan.op("*", first, "release x null");
+        plan.op("*", second, "release x null");
+    });
+    check("stale-write-accepted", ModelName::Lock, Property::Linearizable, |plan| {
+        let [a, b, _] = plan.clients();
+        let (old, new) = (plan.fresh(), plan.fresh());
+        plan.op("*", a, &format!("acquire x null -> {old}"));
+        plan.op("*", b, &format!("acquire x null -> {new}"));
+        plan.op("*", b, &format!("write x [{new} b]"));
+        plan.op("*", a, &format!("write x [{old} a]"));
+        plan.op("", a, &format!("release x {old}"));
+    });
+}

@@ -6,7 +6,7 @@ use crate::client::System;
 
 /// Every system, in the order of `perjury list systems`.
 pub fn all() -> &'static [&'static dyn System] {
-    &[&demo::DemoPaxos, &demo::DemoQuorum, &demo::DemoPrimary]
+    &[&demo::DemoPaxos, &demo::DemoQuorum, &demo::DemoPrimary, &demo::DemoLock]
 }
 
 /// The system of this name.

@@ -20,6 +20,7 @@ use std::time::Instant;
 pub struct DemoClient {
     lines: Lines<TcpStream>,
     alive: bool,
+    pure: &'static [&'static str],
     last: u64,
     /// The call that is open, if its deadline has passed without an answer.
     open: Option<Open>,
@@ -33,8 +34,12 @@ struct Open {
 }
 
 impl DemoClient {
-    /// Dials and waits for the greeting. `Err`: nothing was asked.
-    pub fn open(address: SocketAddr, deadline: Instant) -> Result<DemoClient, String> {
+    /// Dials and waits for the greeting. `pure` are the functions that have no effect. `Err`: nothing was asked.
+    pub fn open(
+        address: SocketAddr,
+        pure: &'static [&'static str],
+        deadline: Instant,
+    ) -> Result<DemoClient, String> {
         let left = deadline.saturating_duration_since(Instant::now());
         let stream = TcpStream::connect_timeout(&address, left).map_err(|e| format!("dialling: {e}"))?;
         stream.set_nodelay(true).map_err(|e| format!("dialling: {e}"))?;
@@ -45,7 +50,7 @@ impl DemoClient {
         })?;
         serde_json::from_str::<Greeting>(&greeting)
             .map_err(|e| format!("no greeting but {greeting:?}: {e}"))?;
-        Ok(DemoClient { lines, alive: true, last: 0, open: None })
+        Ok(DemoClient { lines, alive: true, pure, last: 0, open: None })
     }
 
     fn answer(&mut self, open: Open, deadline: Instant) -> Completion {
@@ -100,7 +105,7 @@ impl Client for DemoClient {
             (Err(why), _) | (_, Err(why)) => return Completion::Fail(why),
         };
         self.last += 1;
-        let open = Open { id: self.last, pure: call.f == "read" || call.f == "get" };
+        let open = Open { id: self.last, pure: self.pure.contains(&call.f.as_str()) };
         let act = Act::<()>::Call(ClientCall { f: call.f.clone(), key, value });
         let line = serde_json::to_string(&Request { id: open.id, act }).expect("a call is plain data");
         // An error of the write does not say how much of it went out.
@@ -186,7 +191,7 @@ mod tests {
         let server = std::thread::spawn(move || serve(stub, listener, asked));
         let soon = Instant::now() + Duration::from_secs(5);
         let call = Call { f: f.into(), key: None, value: Value::Int(3) };
-        let completion = match DemoClient::open(address, soon) {
+        let completion = match DemoClient::open(address, &["read"], soon) {
             Err(why) => Completion::Fail(why),
             Ok(mut client) if stub == Stub::AnswersLate => {
                 let first = client.invoke(&call, Instant::now() + Duration::from_millis(20));

@@ -12,20 +12,26 @@ use std::time::Instant;
 pub struct DemoCluster {
     system: &'static str,
     cluster: Arc<LocalCluster>,
+    /// How many of the nodes serve clients: the first ones.
+    serving: usize,
+    /// Functions that have no effect, so that one without an answer did not happen.
+    pure: &'static [&'static str],
 }
 
 impl DemoCluster {
     /// Starts nodes `n1`, `n2` … of `system`, and returns when all are ready.
     pub fn start(system: &'static str, start: &Start<'_>) -> Result<DemoCluster, String> {
         let names = (1..=start.nodes).map(|i| format!("n{i}")).collect();
-        DemoCluster::start_named(system, start, names)
+        DemoCluster::start_named(system, start, names, start.nodes, &["read", "get"])
     }
 
-    /// Starts nodes of these names.
+    /// Starts nodes of these names, of which the first `serving` serve clients.
     pub fn start_named(
         system: &'static str,
         start: &Start<'_>,
         names: Vec<String>,
+        serving: usize,
+        pure: &'static [&'static str],
     ) -> Result<DemoCluster, String> {
         let launch = Launch {
             system,
@@ -35,7 +41,7 @@ impl DemoCluster {
             workload: start.workload,
             with: start.with,
         };
-        Ok(DemoCluster { system, cluster: LocalCluster::start(&launch)? })
+        Ok(DemoCluster { system, cluster: LocalCluster::start(&launch)?, serving, pure })
     }
 }
 
@@ -50,7 +56,10 @@ impl Running for DemoCluster {
 
     fn open(&self, _process: i64, node: usize, deadline: Instant) -> Result<Box<dyn Client>, String> {
         let name = self.cluster.nodes().get(node).ok_or_else(|| format!("there is no node number {node}"))?;
-        match DemoClient::open(self.cluster.client_address(node), deadline) {
+        if node >= self.serving {
+            return Err(format!("{name} serves no clients"));
+        }
+        match DemoClient::open(self.cluster.client_address(node), self.pure, deadline) {
             Ok(client) => Ok(Box::new(client)),
             Err(why) => Err(format!("{name}: {why}")),
         }

@@ -13,6 +13,7 @@
 mod client;
 mod disk;
 mod launch;
+mod lock;
 mod node;
 mod options;
 mod paxos;
@@ -23,6 +24,7 @@ mod quorum;
 mod tests;
 mod wire;
 
+pub use lock::DemoLock;
 pub use paxos::DemoPaxos;
 pub use primary::DemoPrimary;
 pub use quorum::DemoQuorum;
@@ -39,6 +41,7 @@ pub fn node_main(args: &[String]) -> ExitCode {
         match spec.system.as_str() {
             "demo-paxos" => node::run::<paxos::Paxos>(&spec),
             "demo-primary" => node::run::<primary::Primary>(&spec),
+            "demo-lock" => node::run::<lock::Lock>(&spec),
             "demo-quorum" => node::run::<quorum::Quorum>(&spec),
             other => Err(format!("there is no system {other}")),
         }

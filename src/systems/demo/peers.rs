@@ -71,7 +71,12 @@ where
 
     /// Whether all peers are connected now.
     pub fn all_connected(&self) -> bool {
-        self.peers.iter().flatten().all(|peer| peer.socket().is_some())
+        (0..self.nodes()).all(|to| to == self.me || self.is_connected(to))
+    }
+
+    /// Whether node `to` is connected now.
+    pub fn is_connected(&self, to: usize) -> bool {
+        self.peers[to].as_ref().is_some_and(|peer| peer.socket().is_some())
     }
 
     /// Asks every other node. Replies come in the order of their arrival, until `deadline`.

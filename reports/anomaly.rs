@@ -1,7 +1,8 @@
 //! One violation, complete: the picture, the reasons, every order, what it coincides with, and whether it is alone.
 
 use crate::picture::{caption, edge_class, op_class, outcome, picture};
-use crate::summary::orders_heading;
+use crate::plan::op_text;
+use crate::summary::{adjective, orders_heading};
 use crate::terminal::{self, Look};
 use crate::text::{count, list, many, moment, number_word, title};
 use crate::timeline::band_class;
@@ -15,19 +16,20 @@ const LINES_MAX: usize = 50;
 /// Rows of a table of orders.
 const ORDERS_MAX: usize = 64;
 
-/// A card for each pattern, then a table if there are more.
-pub fn anomalies(results: &Results) -> Markup {
-    let all = &results.anomalies;
+/// A card for each pattern.
+pub fn cards(results: &Results) -> Markup {
+    html! { @for anomaly in explained(results) { (card(results, anomaly)) } }
+}
+
+/// The first anomaly of each pattern.
+fn explained(results: &Results) -> Vec<&Anomaly> {
     let mut shown: Vec<&Anomaly> = Vec::new();
-    for anomaly in all {
+    for anomaly in &results.anomalies {
         if shown.len() < CARDS_MAX && !shown.iter().any(|s| same_pattern(s, anomaly)) {
             shown.push(anomaly);
         }
     }
-    html! {
-        @for anomaly in &shown { (card(results, anomaly)) }
-        @if shown.len() < all.len() || (results.anomalies_more > 0 && !all.is_empty()) { (table(results, &shown)) }
-    }
+    shown
 }
 
 fn same_pattern(a: &Anomaly, b: &Anomaly) -> bool {
@@ -64,7 +66,11 @@ fn card(results: &Results, anomaly: &Anomaly) -> Markup {
 fn set_words(anomaly: &Anomaly) -> String {
     let n = anomaly.ops.len();
     let operations = format!("{} operation{}", number_word(n), if n == 1 { "" } else { "s" });
-    if anomaly.minimal { format!("the smallest set, {operations},") } else { format!("a small set, {operations},") }
+    if anomaly.minimal {
+        format!("the smallest set, {operations},")
+    } else {
+        format!("a small set, {operations},")
+    }
 }
 
 /// The label of an operation, in its colour.
@@ -77,8 +83,7 @@ fn why(anomaly: &Anomaly) -> Markup {
     html! {
         h3.sub { "Why no order works" }
         @if anomaly.edges.is_empty() {
-            p { "There is no single chain of reasons. The proof is by cases: every order that " (anomaly.property)
-                " allows is in the table below, with the step at which it breaks." }
+            p { "There is no single chain of reasons. The proof is by cases: the table of orders shows for each where it breaks." }
             (operations(anomaly))
         } @else {
             ol.steps {
@@ -100,7 +105,7 @@ fn why(anomaly: &Anomaly) -> Markup {
 fn operations(anomaly: &Anomaly) -> Markup {
     html! {
         ul.ops { @for op in &anomaly.ops {
-            li { (badge(anomaly, &op.label)) " " (op.text) span.k { " client " (op.process)
+            li { (badge(anomaly, &op.label)) " " (op_text(anomaly, op)) span.k { " client " (op.process)
                 @if let Some(node) = &op.node { " via " (node) } ", " (outcome(op)) } }
         } }
     }
@@ -108,13 +113,17 @@ fn operations(anomaly: &Anomaly) -> Markup {
 
 fn conclusion(anomaly: &Anomaly) -> Markup {
     let n = anomaly.ops.len();
-    let observations: Vec<String> =
-        anomaly.ops.iter().filter(|op| op.role == Role::Observation).map(|op| format!("without {}", op.label)).collect();
+    let observations: Vec<String> = anomaly
+        .ops
+        .iter()
+        .filter(|op| op.role == Role::Observation)
+        .map(|op| format!("without {}", op.label))
+        .collect();
     html! {
         @if anomaly.circle.len() > 1 {
             b { (anomaly.circle.join(" → ")) } " is a circle, so no order of these " (number_word(n)) " operations obeys every rule."
         } @else {
-            b { "No order of these " (number_word(n)) " operations" } " is one that " (anomaly.property) " allows."
+            b { "No order of these " (number_word(n)) " operations" } " is " (adjective(&anomaly.property)) " and legal."
         }
         @if anomaly.minimal && observations.len() > 1 && observations.len() <= 6 {
             " " (title(&observations.join(", or "))) ", the rest could be ordered."
@@ -212,7 +221,12 @@ pub fn place(anomaly: &Anomaly) -> String {
     }
 }
 
-fn table(results: &Results, shown: &[&Anomaly]) -> Markup {
+/// All anomalies in a table, where the cards do not show all.
+pub fn table(results: &Results) -> Markup {
+    let shown = explained(results);
+    if shown.len() == results.anomalies.len() && (results.anomalies_more == 0 || shown.is_empty()) {
+        return html! {};
+    }
     html! {
         section.card #all-anomalies aria-labelledby="h-all" {
             h2 #h-all { "All anomalies" small { "one of each pattern is explained above" } }
@@ -237,6 +251,6 @@ fn as_text(anomaly: &Anomaly) -> Markup {
     let look = Look { width: 110, color: false, unicode: false };
     html! {
         details { summary { "The same as text" }
-            pre tabindex="0" { (terminal::anomaly(anomaly, &terminal::Around::default(), &look)) } }
+            pre tabindex="0" { (terminal::explained(anomaly, &terminal::Around::default(), &look)) } }
     }
 }

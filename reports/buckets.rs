@@ -7,10 +7,14 @@ use history::{History, NO_TIME, Op, Outcome};
 
 /// Most slices that a chart gets.
 const SLICES_MAX: usize = 600;
-/// Slices of a run without faults.
+/// Slices of a run without faults, if it is long enough.
 const SLICES: i64 = 240;
+/// A slice holds about this many operations, or its quantiles would all be the same.
+const SLICE_OPS: i64 = 15;
 /// A slice is not shorter than this (0.1 s) unless the run is.
 const SLICE_MIN_NS: i64 = 100_000_000;
+/// Without times, a slice has at least this many events.
+const SLICE_MIN_EVENTS: i64 = 8;
 /// A chart of a short run still has this many.
 const SLICES_MIN: i64 = 8;
 
@@ -34,8 +38,13 @@ impl Axis {
         }
         let ends = history.ops.iter().map(|op| op.invoke_time.max(op.ret_time));
         let faults = faults.iter().map(|f| f.healed.unwrap_or(f.injected).max(f.injected));
-        let from = history.ops.iter().map(|op| op.invoke_time).fold(first.invoke_time.min(0), i64::min);
-        let to = ends.chain(faults).fold(from + 1, i64::max);
+        let from = history
+            .ops
+            .iter()
+            .map(|op| op.invoke_time)
+            .fold(first.invoke_time.min(0), i64::min)
+            .min(i64::MAX - 1);
+        let to = ends.chain(faults).fold(from.saturating_add(1), i64::max);
         Some(Axis { from, to, timed: true })
     }
 
@@ -83,7 +92,8 @@ impl Bucket {
 
 /// Cuts the run into slices and counts `ops` in them. O(n log n).
 pub fn buckets<'a>(axis: Axis, faults: &[FaultRecord], ops: impl Iterator<Item = &'a Op>) -> Vec<Bucket> {
-    let cuts = cuts(axis, faults);
+    let ops: Vec<&Op> = ops.collect();
+    let cuts = cuts(axis, faults, ops.len() as i64);
     let mut out: Vec<Bucket> =
         cuts.windows(2).map(|w| Bucket { from: w[0], to: w[1], ..Bucket::default() }).collect();
     for op in ops {
@@ -105,16 +115,19 @@ pub fn buckets<'a>(axis: Axis, faults: &[FaultRecord], ops: impl Iterator<Item =
 }
 
 /// The ends of the slices: at least two, strictly rising.
-fn cuts(axis: Axis, faults: &[FaultRecord]) -> Vec<i64> {
-    let shortest = if axis.timed { SLICE_MIN_NS } else { 1 };
-    let width = (axis.length() / SLICES).max(shortest).min(axis.length() / SLICES_MIN).max(1);
+fn cuts(axis: Axis, faults: &[FaultRecord], ops: i64) -> Vec<i64> {
+    let shortest = if axis.timed { SLICE_MIN_NS } else { SLICE_MIN_EVENTS };
+    let slices = (ops / SLICE_OPS).clamp(SLICES_MIN, SLICES);
+    let width = (axis.length() / slices).max(shortest).min(axis.length() / SLICES_MIN).max(1);
     let mut edges = vec![axis.from];
     if axis.timed {
         let mut ends: Vec<i64> = faults.iter().flat_map(|f| [Some(f.injected), f.healed]).flatten().collect();
         ends.sort_unstable();
         for end in ends {
             // Two ends that are almost one share a cut.
-            if end > edges[edges.len() - 1] + width / 3 && end < axis.to - width / 3 {
+            if end > edges[edges.len() - 1].saturating_add(width / 3)
+                && end < axis.to.saturating_sub(width / 3)
+            {
                 edges.push(end);
             }
         }
@@ -122,20 +135,24 @@ fn cuts(axis: Axis, faults: &[FaultRecord]) -> Vec<i64> {
     edges.push(axis.to);
     let mut cuts = Vec::new();
     for pair in edges.windows(2) {
-        let length = pair[1] - pair[0];
-        let pieces = ((length + width / 2) / width).max(1);
-        cuts.extend((0..pieces).map(|i| pair[0] + (i128::from(length) * i128::from(i) / i128::from(pieces)) as i64));
+        let length = pair[1].saturating_sub(pair[0]);
+        let pieces = (length.saturating_add(width / 2) / width).max(1);
+        cuts.extend((0..pieces).map(|i| pair[0].saturating_add(share(length, i, pieces))));
     }
     cuts.push(axis.to);
     cuts.dedup();
     if cuts.len() > SLICES_MAX { cuts_of_equal_width(axis) } else { cuts }
 }
 
+/// `part` of `parts` of a length.
+fn share(length: i64, part: i64, parts: i64) -> i64 {
+    (i128::from(length) * i128::from(part) / i128::from(parts)) as i64
+}
+
 /// For runs with so many faults that their ends alone would be too many.
 fn cuts_of_equal_width(axis: Axis) -> Vec<i64> {
     let n = SLICES_MAX as i64 / 2;
-    let mut cuts: Vec<i64> =
-        (0..=n).map(|i| axis.from + (i128::from(axis.length()) * i128::from(i) / i128::from(n)) as i64).collect();
+    let mut cuts: Vec<i64> = (0..=n).map(|i| axis.from.saturating_add(share(axis.length(), i, n))).collect();
     cuts.dedup();
     cuts
 }
@@ -146,8 +163,11 @@ pub fn longest_outage(history: &History) -> Option<(i64, i64)> {
     let ops: Vec<&Op> = history.ops.iter().filter(|op| op.invoke_time != NO_TIME).collect();
     let first = ops.iter().map(|op| op.invoke_time).min()?;
     let last = ops.iter().map(|op| op.ret_time.max(op.invoke_time)).max()?;
-    let mut answers: Vec<i64> =
-        ops.iter().filter(|op| op.outcome == Outcome::Ok && op.ret_time != NO_TIME).map(|op| op.ret_time).collect();
+    let mut answers: Vec<i64> = ops
+        .iter()
+        .filter(|op| op.outcome == Outcome::Ok && op.ret_time != NO_TIME)
+        .map(|op| op.ret_time)
+        .collect();
     answers.push(last);
     answers.sort_unstable();
     let mut sent: Vec<i64> = ops.iter().map(|op| op.invoke_time).collect();
@@ -158,7 +178,7 @@ pub fn longest_outage(history: &History) -> Option<(i64, i64)> {
         // Asked: sent after the last answer and before this one. Silence that nobody broke is no outage.
         let asked = sent.get(sent.partition_point(|t| *t < from)).copied().filter(|t| *t < answer);
         if let Some(asked) = asked {
-            let silence = answer - asked;
+            let silence = answer.saturating_sub(asked);
             if best.is_none_or(|(longest, _)| silence > longest) {
                 best = Some((silence, asked));
             }
@@ -189,7 +209,7 @@ mod tests {
     #[test]
     fn slices_end_where_faults_do_and_cover_the_run() {
         let axis = Axis { from: 0, to: 20_000_000_000, timed: true };
-        let cuts = cuts(axis, &[fault(5_030_000_000, 9_070_000_000)]);
+        let cuts = cuts(axis, &[fault(5_030_000_000, 9_070_000_000)], 10_000);
         assert!(cuts.contains(&5_030_000_000) && cuts.contains(&9_070_000_000));
         assert_eq!((cuts[0], cuts[cuts.len() - 1]), (0, axis.to));
         assert!(cuts.windows(2).all(|w| w[0] < w[1]));
@@ -197,10 +217,11 @@ mod tests {
 
     #[test]
     fn a_short_run_and_a_run_full_of_faults_have_a_sane_number_of_slices() {
-        let short = cuts(Axis { from: 0, to: 5, timed: true }, &[]);
+        let short = cuts(Axis { from: 0, to: 5, timed: true }, &[], 3);
         assert!(short.len() >= 2 && short.len() <= 6, "{short:?}");
-        let many: Vec<FaultRecord> = (0..5000).map(|i| fault(i * 1_000_000_000, i * 1_000_000_000 + 400_000_000)).collect();
-        let cuts = cuts(Axis { from: 0, to: 5_000_000_000_000, timed: true }, &many);
+        let many: Vec<FaultRecord> =
+            (0..5000).map(|i| fault(i * 1_000_000_000, i * 1_000_000_000 + 400_000_000)).collect();
+        let cuts = cuts(Axis { from: 0, to: 5_000_000_000_000, timed: true }, &many, 1_000_000);
         assert!(cuts.len() <= SLICES_MAX && cuts.windows(2).all(|w| w[0] < w[1]));
     }
 }

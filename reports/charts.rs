@@ -92,7 +92,8 @@ fn latency(svg: &mut String, axis: Axis, faults: &[FaultRecord], buckets: &[Buck
         .draw()?;
     for (share, colour, width) in [(1.0, MAX, 1), (0.99, P99, 2), (0.95, P95, 2), (0.5, P50, 2)] {
         for run in buckets.chunk_by(|a, b| a.latencies.is_empty() == b.latencies.is_empty()) {
-            let points = run.iter().filter_map(|b| Some((middle(axis, b), b.quantile(share)?.max(1_000) as f64)));
+            let points =
+                run.iter().filter_map(|b| Some((middle(axis, b), b.quantile(share)?.max(1_000) as f64)));
             let points: Vec<(f64, f64)> = points.collect();
             if points.len() == 1 {
                 chart.draw_series([Circle::new(points[0], 2, colour.filled())])?;
@@ -106,7 +107,7 @@ fn latency(svg: &mut String, axis: Axis, faults: &[FaultRecord], buckets: &[Buck
 }
 
 fn rate(svg: &mut String, axis: Axis, faults: &[FaultRecord], buckets: &[Bucket]) -> Drawn {
-    let per_second = |b: &Bucket, n: u64| n as f64 / (((b.to - b.from) as f64) / 1e9).max(1e-9);
+    let per_second = |b: &Bucket, n: u64| n as f64 / (b.to.saturating_sub(b.from) as f64 / 1e9).max(1e-9);
     let most = buckets.iter().map(|b| per_second(b, b.all())).fold(1.0, f64::max) * 1.08;
     let root = SVGBackend::with_string(svg, SIZE).into_drawing_area();
     let mut chart = ChartBuilder::on(&root)
@@ -128,7 +129,8 @@ fn rate(svg: &mut String, axis: Axis, faults: &[FaultRecord], buckets: &[Bucket]
         .y_label_formatter(&|y| count(y.round() as u64))
         .draw()?;
     // From the whole stack down, so that each lower part covers what is under it.
-    let parts: [(fn(&Bucket) -> u64, RGBColor); 3] = [(|b| b.all(), INFO), (|b| b.ok + b.fail, FAIL), (|b| b.ok, OK)];
+    let parts: [(fn(&Bucket) -> u64, RGBColor); 3] =
+        [(|b| b.all(), INFO), (|b| b.ok + b.fail, FAIL), (|b| b.ok, OK)];
     for (part, colour) in parts {
         let stairs = buckets.iter().flat_map(|b| {
             let y = per_second(b, part(b));
@@ -170,7 +172,8 @@ where
         }
     }
     for (from, to) in merged {
-        let corners = [(seconds(axis, from).max(0.0), low), (seconds(axis, to).min(seconds(axis, axis.to)), high)];
+        let corners =
+            [(seconds(axis, from).max(0.0), low), (seconds(axis, to).min(seconds(axis, axis.to)), high)];
         chart.draw_series([Rectangle::new(corners, BAND.filled())])?;
     }
     Ok(())

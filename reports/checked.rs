@@ -76,10 +76,10 @@ fn one(results: &Results, j: &Judgement) -> Markup {
                 (list(&counts(held, violated, open))) "), " (many(j.states, "state")) " visited in " (span((j.seconds * 1e9) as i64)) "." }
             @if !order.is_empty() {
                 div.scroll { table {
-                    thead { tr { th { "object" } th { "answer" } th.num { "operations" } th.num { "unknown" } th { "method" } th.num { "states" } th { "why undecided" } } }
+                    thead { tr { th { "object" } th { "answer" } th.num { "operations" } th.num { "unknown" } th { "method" } th.num { "states" } @if open > 0 { th { "why undecided" } } } }
                     tbody { @for o in order.iter().take(OBJECTS_MAX) {
                         tr { td.mono { (keys(o)) } td { (answer(o.answer)) } td.num { (count(u64::from(o.ops))) } td.num { (count(u64::from(o.unknown))) }
-                            td { (o.method) } td.num { (count(o.states)) } td { (o.reason) } }
+                            td { (o.method) } td.num { (count(o.states)) } @if open > 0 { td { (o.reason) } } }
                     } }
                 } }
             }
@@ -105,5 +105,10 @@ fn remaining(rest: &[&ObjectJudgement]) -> String {
     let of = |answer| rest.iter().filter(|o| o.answer == answer).count() as u64;
     let states: u64 = rest.iter().map(|o| o.states).sum();
     let counts = counts(of(Answer::Holds), of(Answer::Violated), of(Answer::Undecided));
-    format!("{} more in results.json: {}, {} together.", count(rest.len() as u64), list(&counts), many(states, "state"))
+    format!(
+        "{} more in results.json: {}, {} together.",
+        count(rest.len() as u64),
+        list(&counts),
+        many(states, "state")
+    )
 }

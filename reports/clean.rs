@@ -5,7 +5,9 @@
 //! of a line around, and a megabyte of value would bury the proof.
 
 use crate::text::count;
-use history::results::Results;
+use history::results::{Anomaly, Results};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 /// Longest text that is drawn, in characters. Sentences and stories are far below.
@@ -51,7 +53,7 @@ fn show(c: char, out: &mut String) {
     }
 }
 
-/// A copy of `results` in which every text is [`clean`]: fields that are added later are covered too.
+/// A copy of `results` in which every text is [`clean`].
 pub fn results(results: &Results) -> Results {
     let mut finite = results.clone();
     // JSON has no word for these, and they would not come back.
@@ -59,7 +61,17 @@ pub fn results(results: &Results) -> Results {
         judgement.seconds = or_zero(judgement.seconds);
     }
     finite.checker.timeout_seconds = or_zero(finite.checker.timeout_seconds);
-    let json = serde_json::to_value(&finite).expect("plain data with text keys is always JSON");
+    every_text(&finite)
+}
+
+/// A copy of `anomaly` in which every text is [`clean`].
+pub fn anomaly(anomaly: &Anomaly) -> Anomaly {
+    every_text(anomaly)
+}
+
+/// By way of JSON, so that fields that are added later are covered too.
+fn every_text<T: Serialize + DeserializeOwned>(data: &T) -> T {
+    let json = serde_json::to_value(data).expect("plain data with text keys is always JSON");
     serde_json::from_value(walk(json)).expect("cleaning changes texts only, so the shape is the same")
 }
 

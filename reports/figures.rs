@@ -55,7 +55,7 @@ fn all(results: &Results, history: &History) -> Vec<Figure> {
         });
         let outage = longest_outage(history);
         figures.push(Figure {
-            name: "Longest outage",
+            name: "Longest silence",
             value: outage.map_or("none".to_string(), |(length, _)| span(length)),
             beside: outage.map_or(String::new(), |(_, from)| format!("from {}", moment(from))),
             meaning: "The longest time in which nothing was answered ok although something had been asked",
@@ -65,7 +65,11 @@ fn all(results: &Results, history: &History) -> Vec<Figure> {
     figures.push(Figure {
         name: "Faults",
         value: count(results.faults.len() as u64),
-        beside: if results.faults.is_empty() { "injected".to_string() } else { format!("{bit} seen to bite") },
+        beside: if results.faults.is_empty() {
+            "injected".to_string()
+        } else {
+            format!("{bit} seen to bite")
+        },
         meaning: "A fault counts when it was seen to have an effect",
     });
     let seconds: f64 = results.judgements.iter().map(|j| j.seconds).sum();

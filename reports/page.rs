@@ -28,9 +28,10 @@ pub fn html(results: &Results, history: &History) -> String {
                 (header(results))
                 main #main.wrap {
                     (verdict::verdict(results))
-                    (anomaly::anomalies(results))
+                    (anomaly::cards(results))
                     (figures::figures(results, history))
                     (timeline::timeline(results, history, axis, &slices))
+                    (anomaly::table(results))
                     @if let Some(axis) = axis { (charts::charts(axis, &results.faults, &slices)) }
                     (faults::faults(results, history, axis))
                     (tables::tables(results))
@@ -45,7 +46,10 @@ pub fn html(results: &Results, history: &History) -> String {
 }
 
 fn head(results: &Results) -> Markup {
-    let policy = format!("default-src 'none'; style-src 'sha256-{}'; img-src data:; base-uri 'none'; form-action 'none'", hash(STYLE));
+    let policy = format!(
+        "default-src 'none'; style-src 'sha256-{}'; img-src data:; base-uri 'none'; form-action 'none'",
+        hash(STYLE)
+    );
     html! {
         head {
             meta charset="utf-8";
@@ -71,9 +75,9 @@ fn subject(results: &Results) -> String {
 fn header(results: &Results) -> Markup {
     let has_faults = !results.faults.is_empty();
     html! {
-        header.bar { div.wrap {
+        header.top { div.wrap {
             span.brand {
-                svg width="18" height="18" viewBox="0 0 18 18" aria-hidden="true" { path d="M3 4h5M6 9h9M10 14h5"; }
+                svg width="18" height="18" viewBox="0 0 18 18" aria-hidden="true" { path d="M3 4h5M6 9h9M10 14h5" {} }
                 "perjury"
             }
             span.about { @match &results.run {

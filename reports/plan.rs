@@ -98,6 +98,15 @@ pub fn plan(anomaly: &Anomaly) -> Plan {
     Plan { left_out: anomaly.ops.len() - drawn.len(), drawn, columns, heading, unit, rows, bars, cells }
 }
 
+/// An operation as a person reads it, with its key where a core is about more than one: `x: write 1`.
+pub fn op_text(anomaly: &Anomaly, op: &CoreOp) -> String {
+    let several = anomaly.ops.iter().any(|other| other.key != op.key);
+    match &op.key {
+        Some(key) if several => format!("{key}: {}", op.text),
+        Some(_) | None => op.text.clone(),
+    }
+}
+
 /// The rank of the return, unless the data are odd and it lies before the invocation.
 fn returned(op: &CoreOp) -> Option<u32> {
     op.ret.filter(|&ret| ret > op.invoke)
@@ -146,12 +155,15 @@ fn label(instants: &[Instant]) -> (String, &'static str, Vec<String>) {
 fn time_labels(times: &[i64]) -> (String, &'static str, Vec<String>) {
     const SECOND: i64 = 1_000_000_000;
     let (first, last) = (times[0], times[times.len() - 1]);
-    let long = last.saturating_sub(first) > 10 * SECOND;
+    let long = last.saturating_sub(first) > SECOND;
     let base = if long || first < 0 { 0 } else { first / SECOND };
     let (unit, scale) = if long { ("s", 1e9) } else { ("ms", 1e6) };
     let heading = if base == 0 { "time".to_string() } else { format!("time, {base} s +") };
     let render = |decimals: usize| -> Vec<String> {
-        times.iter().map(|t| format!("{:.*}", decimals, (t - base * SECOND) as f64 / scale)).collect()
+        times
+            .iter()
+            .map(|t| format!("{:.*}", decimals, t.saturating_sub(base * SECOND) as f64 / scale))
+            .collect()
     };
     let told_apart = |labels: &[String]| {
         times.windows(2).zip(labels.windows(2)).all(|(t, l)| (t[0] == t[1]) == (l[0] == l[1]))
@@ -210,7 +222,8 @@ fn state_text(anomaly: &Anomaly, span: &StateSpan) -> String {
     if !span.conflict {
         return if possible.is_empty() { "?".to_string() } else { possible };
     }
-    let there = anomaly.ops.iter().find(|op| op.fatal && op.invoke < span.to && op.ret.is_none_or(|r| r > span.from));
+    let there =
+        anomaly.ops.iter().find(|op| op.fatal && op.invoke < span.to && op.ret.is_none_or(|r| r > span.from));
     let seen = there.and_then(|op| op.text.split_once("→ ")).map(|(_, seen)| seen.trim());
     match (possible.is_empty(), seen) {
         (false, Some(seen)) if !span.possible.iter().any(|p| p == seen) => format!("{possible}, not {seen}"),

@@ -19,7 +19,8 @@ pub fn sentence(results: &Results) -> Sentence {
         Verdict::Invalid => invalid(results),
         Verdict::Undecided => undecided(results),
         Verdict::Vacuous => {
-            let reason = results.vacuous.first().map_or("the run tested too little", |r| r.trim_end_matches('.'));
+            let reason =
+                results.vacuous.first().map_or("the run tested too little", |r| r.trim_end_matches('.'));
             ("Nothing was proved".to_string(), lower_first(reason))
         }
     };
@@ -93,7 +94,8 @@ fn judged(results: &Results, answer: Answer) -> Option<&Judgement> {
 
 fn invalid(results: &Results) -> (String, String) {
     let judgement = judged(results, Answer::Violated);
-    let property = judgement.map(|j| j.property.clone()).or_else(|| results.asked.first().cloned()).unwrap_or_default();
+    let property =
+        judgement.map(|j| j.property.clone()).or_else(|| results.asked.first().cloned()).unwrap_or_default();
     let strong = format!("Not {}", adjective(&property));
     let of_it = results.anomalies.iter().find(|a| a.property == property);
     let rest = match of_it.or(results.anomalies.first()) {
@@ -111,7 +113,11 @@ fn undecided(results: &Results) -> (String, String) {
         return ("Undecided".to_string(), "a budget ended first".to_string());
     };
     let (held, _, open) = tally(judgement);
-    let reason = judgement.objects.iter().find(|o| o.answer == Answer::Undecided).map(|o| o.reason.trim_end_matches('.'));
+    let reason = judgement
+        .objects
+        .iter()
+        .find(|o| o.answer == Answer::Undecided)
+        .map(|o| o.reason.trim_end_matches('.'));
     let reason = reason.filter(|r| !r.is_empty()).unwrap_or("a budget ended first");
     let property = adjective(&judgement.property);
     if judgement.objects.len() < 2 {
@@ -142,6 +148,10 @@ pub fn orders_heading(anomaly: &Anomaly) -> String {
     if listed == anomaly.orders_total {
         return format!("every order that {rule}, and where it breaks");
     }
-    let total = if anomaly.orders_total == 0 { "more than were counted".to_string() } else { many(anomaly.orders_total, "order") };
+    let total = if anomaly.orders_total == 0 {
+        "more than were counted".to_string()
+    } else {
+        many(anomaly.orders_total, "order")
+    };
     format!("how far the orders that {rule} get ({total} in all)")
 }

@@ -128,7 +128,8 @@ pub fn cut(text: &str, max: usize) -> String {
 /// Number words up to twelve, digits from there.
 pub fn number_word(n: usize) -> String {
     let words = [
-        "no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
+        "no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven",
+        "twelve",
     ];
     words.get(n).map_or_else(|| count(n as u64), |w| (*w).to_string())
 }

@@ -66,7 +66,10 @@ impl Drawing<'_> {
         let (lanes, unnamed) = self.lanes();
         let n_lanes = lanes.iter().map(|l| l.lane + 1).max().unwrap_or(0);
         if unnamed > 0 {
-            notes.push(format!("{} of the bands have no room for their name here; the table of faults names all.", count(unnamed)));
+            notes.push(format!(
+                "{} of the bands have no room for their name here; the table of faults names all.",
+                count(unnamed)
+            ));
         }
         if !self.axis.timed && !self.results.faults.is_empty() {
             notes.push("Faults are not drawn: the history records no times for its operations.".to_string());
@@ -74,7 +77,10 @@ impl Drawing<'_> {
         let graph = 8.0 + n_lanes as f64 * LANE + 14.0;
         let nodes = self.nodes();
         if nodes.len() > NODES_MAX {
-            notes.push(format!("Rows of the first {NODES_MAX} of {} nodes; the table of nodes has all.", count(nodes.len() as u64)));
+            notes.push(format!(
+                "Rows of the first {NODES_MAX} of {} nodes; the table of nodes has all.",
+                count(nodes.len() as u64)
+            ));
         }
         let shown = &nodes[..nodes.len().min(NODES_MAX)];
         let axis_y = graph + GRAPH;
@@ -97,7 +103,12 @@ impl Drawing<'_> {
 
     fn description(&self) -> String {
         let stats = &self.results.stats;
-        let faults = self.results.faults.iter().take(20).map(|f| format!("{} {} at {}.", f.kind, f.what, moment(f.injected)));
+        let faults = self
+            .results
+            .faults
+            .iter()
+            .take(20)
+            .map(|f| format!("{} {} at {}.", f.kind, f.what, moment(f.injected)));
         format!(
             "{} operations: {} ok, {} failed, {} never answered. {}",
             count(stats.ops),
@@ -148,7 +159,7 @@ impl Drawing<'_> {
         html! {
             @for fault in self.faults() {
                 @let (from, to) = (self.x(fault.injected), self.x(self.end(fault)));
-                rect class={ "shade " (band_class(&fault.kind)) } x=(px(from)) y=(px(y)) width=(px((to - from).max(1.0))) height=(px(bottom - y));
+                rect class={ "shade " (band_class(&fault.kind)) } x=(px(from)) y=(px(y)) width=(px((to - from).max(1.0))) height=(px(bottom - y)) {}
             }
         }
     }
@@ -163,8 +174,8 @@ impl Drawing<'_> {
                 g class={ "band " (band_class(&fault.kind)) @if fault.bit.is_none() { " toothless" } } {
                     title { "fault " (fault.id) ": " (fault.kind) " " (fault.what) ", " (moment(fault.injected)) " to "
                         @match fault.healed { Some(t) => (moment(t)), None => "the end: not healed" } }
-                    rect x=(px(from)) y=(px(y)) width=(px((to - from).max(2.0))) height=(px(LANE - 3.0)) rx="3";
-                    @if let Some(bit) = fault.bit { path d=(format!("M{:.1} {:.1}v{:.1}", self.x(bit), y, LANE - 3.0)); }
+                    rect x=(px(from)) y=(px(y)) width=(px((to - from).max(2.0))) height=(px(LANE - 3.0)) rx="3" {}
+                    @if let Some(bit) = fault.bit { path d=(format!("M{:.1} {:.1}v{:.1}", self.x(bit), y, LANE - 3.0)) {} }
                     @if !lane.label.is_empty() {
                         text x=(px(label_start(from, wide(&lane.label, 11.0)) + 5.0)) y=(px(y + 12.0)) { (lane.label) }
                     }
@@ -175,7 +186,7 @@ impl Drawing<'_> {
 
     fn graph(&self, y: f64) -> Markup {
         let unit = if self.axis.timed { 1e9 } else { 1.0 };
-        let rate = |b: &Bucket, n: u64| n as f64 * unit / (b.to - b.from).max(1) as f64;
+        let rate = |b: &Bucket, n: u64| n as f64 * unit / b.to.saturating_sub(b.from).max(1) as f64;
         let most = self.buckets.iter().map(|b| rate(b, b.all())).fold(1e-9, f64::max);
         let mut paths = [String::new(), String::new(), String::new()];
         for b in self.buckets {
@@ -194,8 +205,8 @@ impl Drawing<'_> {
         html! {
             text class="axis" x=(LEFT - 10.0) y=(px(y + 11.0)) text-anchor="end" { (label) }
             text class="axis" x=(LEFT - 10.0) y=(px(y + GRAPH)) text-anchor="end" { "0" }
-            @for (path, class) in paths.iter().zip(["ok", "fail", "info"]) { path class={ "fill-" (class) } d=(path); }
-            path class="ground" d=(format!("M{LEFT} {0:.1}H{1:.1}", y + GRAPH, WIDTH - RIGHT));
+            @for (path, class) in paths.iter().zip(["ok", "fail", "info"]) { path class={ "fill-" (class) } d=(path) {} }
+            path class="ground" d=(format!("M{LEFT} {0:.1}H{1:.1}", y + GRAPH, WIDTH - RIGHT)) {}
         }
     }
 
@@ -208,7 +219,7 @@ impl Drawing<'_> {
             @for i in 0..=n {
                 @let at = i as f64 * step;
                 @let x = LEFT + at / length * (WIDTH - LEFT - RIGHT);
-                path class="ground" d=(format!("M{x:.1} {y:.1}v4"));
+                path class="ground" d=(format!("M{x:.1} {y:.1}v4")) {}
                 text class="time" x=(px(x)) y=(px(y + 16.0)) { @if self.axis.timed { (short(at)) " s" } @else { (count(at as u64)) } }
             }
         }
@@ -235,34 +246,29 @@ impl Drawing<'_> {
         let slices = buckets(self.axis, self.faults(), ops.iter().copied());
         let h = NODE - 10.0;
         let mut paths = [String::new(), String::new(), String::new()];
-        // Two slices at a time: rows are for availability, not for fine detail.
-        for pair in slices.chunks(2) {
-            let sum = |part: fn(&Bucket) -> u64| pair.iter().map(part).sum::<u64>();
-            let counts = [sum(|b| b.ok), sum(|b| b.fail), sum(|b| b.info)];
-            let all: u64 = counts.iter().sum();
-            if all == 0 {
-                continue;
-            }
+        for slice in slices.iter().filter(|b| b.all() > 0) {
+            let (counts, all) = ([slice.ok, slice.fail, slice.info], slice.all());
             let mut base = y + h;
             for (path, n) in paths.iter_mut().zip(counts) {
                 let part = n as f64 / all as f64 * h;
                 if n > 0 {
-                    path.push_str(&bar(self.x(pair[0].from), self.x(pair[pair.len() - 1].to), base, part));
+                    path.push_str(&bar(self.x(slice.from), self.x(slice.to), base, part));
                     base -= part;
                 }
             }
         }
         let answered: u64 = slices.iter().map(|b| b.ok).sum();
-        let own: Vec<&FaultRecord> = self.faults().iter().filter(|f| f.nodes.iter().any(|n| n == name)).collect();
+        let own: Vec<&FaultRecord> =
+            self.faults().iter().filter(|f| f.nodes.iter().any(|n| n == name)).collect();
         html! {
             g.node {
                 title { (clean_to(name, 60)) ": " (percent(answered, ops.len() as u64)) " of " (count(ops.len() as u64)) " requests answered ok" }
-                rect class="unasked" x=(LEFT) y=(px(y)) width=(WIDTH - LEFT - RIGHT) height=(px(h)) rx="2";
+                rect class="unasked" x=(LEFT) y=(px(y)) width=(WIDTH - LEFT - RIGHT) height=(px(h)) rx="2" {}
                 text class="nodename" x=(LEFT - 10.0) y=(px(y + 11.0)) text-anchor="end" { (cut(&clean_to(name, 60), 11)) }
-                @for (path, class) in paths.iter().zip(["ok", "fail", "info"]) { path class={ "fill-" (class) } d=(path); }
+                @for (path, class) in paths.iter().zip(["ok", "fail", "info"]) { path class={ "fill-" (class) } d=(path) {} }
                 @for fault in own {
                     @let (from, to) = (self.x(fault.injected), self.x(self.end(fault)));
-                    rect class={ "mark " (band_class(&fault.kind)) } x=(px(from)) y=(px(y + h + 1.0)) width=(px((to - from).max(2.0))) height="4";
+                    rect class={ "mark " (band_class(&fault.kind)) } x=(px(from)) y=(px(y + h + 1.0)) width=(px((to - from).max(2.0))) height="4" {}
                 }
                 text class="axis" x=(WIDTH - RIGHT + 8.0) y=(px(y + 11.0)) { (percent(answered, ops.len() as u64)) " ok" }
             }
@@ -270,7 +276,8 @@ impl Drawing<'_> {
     }
 
     fn flags(&self, y: f64, bottom: f64) -> Markup {
-        let mut flags: Vec<(f64, u32)> = self.results.anomalies.iter().filter_map(|a| Some((self.x(self.when(a)?), a.id))).collect();
+        let mut flags: Vec<(f64, u32)> =
+            self.results.anomalies.iter().filter_map(|a| Some((self.x(self.when(a)?), a.id))).collect();
         flags.sort_by(|a, b| a.0.total_cmp(&b.0));
         // Flags that would cover each other are one flag.
         let mut groups: Vec<(f64, Vec<u32>)> = Vec::new();
@@ -286,8 +293,8 @@ impl Drawing<'_> {
                 @let w = wide(&label, 11.0).max(8.0) + 10.0;
                 g.flag {
                     title { @if ids.len() == 1 { "Anomaly " } @else { "Anomalies " } (crate::text::list(&ids.iter().map(u32::to_string).collect::<Vec<_>>())) }
-                    path d=(format!("M{x:.1} {:.1}V{bottom:.1}", y));
-                    rect x=(px(x - w / 2.0)) y=(px(y - 9.0)) width=(px(w)) height="18" rx="9";
+                    path d=(format!("M{x:.1} {:.1}V{bottom:.1}", y)) {}
+                    rect x=(px(x - w / 2.0)) y=(px(y - 9.0)) width=(px(w)) height="18" rx="9" {}
                     text x=(px(x)) y=(px(y + 4.0)) { (label) }
                 }
             }

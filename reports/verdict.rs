@@ -95,7 +95,11 @@ struct Rung {
 
 fn guarantees(results: &Results) -> Markup {
     let rungs = rungs(results);
-    let heading = if results.verdict == Verdict::Invalid { "What the history still guarantees" } else { "What the history guarantees" };
+    let heading = if results.verdict == Verdict::Invalid {
+        "What the history still guarantees"
+    } else {
+        "What the history guarantees"
+    };
     html! {
         div.ladder role="group" aria-labelledby="h-ladder" {
             h2.sub #h-ladder { (heading) }
@@ -111,42 +115,52 @@ fn guarantees(results: &Results) -> Markup {
 
 /// Everything that was judged, then what follows from it, then what nobody looked at.
 fn rungs(results: &Results) -> Vec<Rung> {
-    let mut rungs: Vec<Rung> = results.judgements.iter().map(rung).collect();
+    let mut rungs: Vec<Rung> = results.judgements.iter().map(|j| rung(j, results.verdict)).collect();
     let judged = |p: &str| results.judgements.iter().find(|j| j.property == p);
     let holds = |p: &str| judged(p).is_some_and(|j| j.answer == Answer::Holds && whole(j));
-    let implied = |name: &str, yes: bool, from: &str| Rung {
+    let vacuous = results.verdict == Verdict::Vacuous;
+    let implied = |name: &str, yes: bool| Rung {
         name: name.to_string(),
-        scope: if yes { format!("follows from {from}") } else { String::new() },
-        class: if yes { "yes" } else { "none" },
-        tag: if yes { "✓ holds".to_string() } else { "not checked".to_string() },
+        scope: if yes { "implied".to_string() } else { String::new() },
+        class: if yes && !vacuous { "yes" } else { "none" },
+        tag: if yes && !vacuous { "✓ holds".to_string() } else { "not checked".to_string() },
     };
     let linearizable = judged("linearizable").is_some_and(|j| j.answer == Answer::Holds);
     if judged("linearizable").is_none() {
-        rungs.push(implied("Linearizable", false, ""));
+        rungs.push(implied("Linearizable", false));
     }
     if judged("sequential").is_none() {
-        rungs.push(implied("Sequentially consistent", linearizable, "linearizable"));
+        rungs.push(implied("Sequentially consistent", linearizable));
     }
     if judged("causal").is_none() {
-        let from = if linearizable { "linearizable" } else { "sequential" };
-        rungs.push(implied("Causal, and within sessions", linearizable || holds("sequential"), from));
+        rungs.push(implied("Causal, and within sessions", linearizable || holds("sequential")));
     }
     rungs
 }
 
 /// Sequential consistency of each key alone says nothing about all keys together.
 fn whole(judgement: &Judgement) -> bool {
-    judgement.property == "linearizable" || !judgement.scope.contains("per key") || judgement.objects.len() < 2
+    judgement.property == "linearizable"
+        || !judgement.scope.contains("per key")
+        || judgement.objects.len() < 2
 }
 
-fn rung(judgement: &Judgement) -> Rung {
+fn rung(judgement: &Judgement, verdict: Verdict) -> Rung {
     let (class, tag) = match (judgement.answer, whole(judgement)) {
+        (Answer::Holds, _) if verdict == Verdict::Vacuous => ("open", "held, barely tested".to_string()),
         (Answer::Holds, true) => ("yes", "✓ holds".to_string()),
         (Answer::Holds, false) => ("yes", "✓ coherent, per key only".to_string()),
         (Answer::Violated, _) => ("no", "✗ violated".to_string()),
         (Answer::Undecided, _) => {
             let (_, _, open) = tally(judgement);
-            ("open", if judgement.objects.len() > 1 { format!("? open for {}", count(open)) } else { "? undecided".to_string() })
+            (
+                "open",
+                if judgement.objects.len() > 1 {
+                    format!("? open for {}", count(open))
+                } else {
+                    "? undecided".to_string()
+                },
+            )
         }
     };
     let violated = tally(judgement).1;

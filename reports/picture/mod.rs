@@ -2,7 +2,7 @@
 
 mod route;
 
-use crate::plan::{Bar, Plan, place, plan};
+use crate::plan::{Bar, Plan, op_text, place, plan};
 use crate::text::{cut, many, number_word, span};
 use history::results::{Anomaly, CoreOp, Edge, Why};
 use maud::{Markup, html};
@@ -13,7 +13,6 @@ const BESIDE: u32 = 812;
 /// Width of a picture that has the line for itself.
 const ALONE: u32 = 1312;
 const TOP: f64 = 42.0;
-const PITCH: f64 = 66.0;
 const BOX: f64 = 32.0;
 const STRIP: f64 = 26.0;
 
@@ -40,7 +39,13 @@ pub fn picture(anomaly: &Anomaly, id: &str) -> Picture {
         .into_iter()
         .map(|x| f64::from(x + left + 8))
         .collect();
-    let drawing = Drawing { anomaly, plan: &plan, ops: &ops, x: &x, width: f64::from(width), id };
+    // Few rows can afford more room for the arrows between them.
+    let pitch = match plan.rows.len() {
+        0..=2 => 108.0,
+        3 => 84.0,
+        _ => 66.0,
+    };
+    let drawing = Drawing { anomaly, plan: &plan, ops: &ops, x: &x, width: f64::from(width), pitch, id };
     Picture { svg: drawing.svg(), wide, left_out: plan.left_out }
 }
 
@@ -61,12 +66,12 @@ pub fn wide(text: &str, size: f64) -> f64 {
     em * size
 }
 
-fn box_text(op: &CoreOp) -> String {
-    cut(&op.text, 36)
+fn box_text(anomaly: &Anomaly, op: &CoreOp) -> String {
+    cut(&op_text(anomaly, op), 36)
 }
 
-fn box_width(op: &CoreOp) -> f64 {
-    wide(&op.label, 13.0) + wide(&box_text(op), 12.5) + 32.0
+fn box_width(anomaly: &Anomaly, op: &CoreOp) -> f64 {
+    wide(&op.label, 13.0) + wide(&box_text(anomaly, op), 12.5) + 32.0
 }
 
 fn axis_label(plan: &Plan, column: usize) -> String {
@@ -98,7 +103,7 @@ fn needs(plan: &Plan, ops: &[&CoreOp], anomaly: &Anomaly) -> Vec<(usize, usize, 
         need(i, i + 1, (here + next) / 2.0 + 12.0);
     }
     for (op, bar) in ops.iter().zip(&plan.bars) {
-        need(bar.start, bar.end.unwrap_or(end), box_width(op));
+        need(bar.start, bar.end.unwrap_or(end), box_width(anomaly, op));
     }
     for edge in &anomaly.edges {
         if let (Some(from), Some(to)) = (find(ops, &edge.from), find(ops, &edge.to)) {
@@ -111,11 +116,9 @@ fn needs(plan: &Plan, ops: &[&CoreOp], anomaly: &Anomaly) -> Vec<(usize, usize, 
     }
     for cell in &plan.cells {
         let width = wide(&cut(&cell.text, 26), 12.0) + 14.0;
-        match (cell.from, cell.to) {
-            (Some(from), to) => need(from, to.unwrap_or(end), width),
-            // It has the margin on the left as well.
-            (None, Some(to)) if to > 0 => need(0, to, width),
-            (None, _) => {}
+        // What was before the first instant is not drawn.
+        if let Some(from) = cell.from {
+            need(from, cell.to.unwrap_or(end), width);
         }
     }
     needs
@@ -163,12 +166,14 @@ struct Drawing<'a> {
     ops: &'a [&'a CoreOp],
     x: &'a [f64],
     width: f64,
+    /// From row to row.
+    pitch: f64,
     id: &'a str,
 }
 
 impl Drawing<'_> {
     fn svg(&self) -> Markup {
-        let rows_end = TOP + PITCH * self.plan.rows.len() as f64 - (PITCH - BOX) + 12.0;
+        let rows_end = TOP + self.pitch * self.plan.rows.len() as f64 - (self.pitch - BOX) + 12.0;
         let strip = rows_end + 14.0;
         let height = if self.plan.cells.is_empty() { rows_end + 4.0 } else { strip + STRIP + 4.0 };
         let mut scene = self.scene(rows_end);
@@ -183,14 +188,14 @@ impl Drawing<'_> {
                 defs {
                     @for kind in ["t", "v", "x"] {
                         marker id={ (id) "-" (kind) } viewBox="0 0 8 8" refX="7.4" refY="4" markerWidth="9" markerHeight="9"
-                            markerUnits="userSpaceOnUse" orient="auto" { path class={ "head " (kind) } d="M0 .4L8 4L0 7.6z"; }
+                            markerUnits="userSpaceOnUse" orient="auto" { path class={ "head " (kind) } d="M0 .4L8 4L0 7.6z" {} }
                     }
-                    pattern id={ (id) "-h" } width="6" height="6" patternTransform="rotate(45)" patternUnits="userSpaceOnUse" {
-                        rect class="hatch" width="1.6" height="6";
+                    pattern id={ (id) "-hatch" } width="6" height="6" patternTransform="rotate(45)" patternUnits="userSpaceOnUse" {
+                        rect class="hatch" width="1.6" height="6" {}
                     }
-                    linearGradient id={ (id) "-fade" } { stop offset=".8" stop-color="#fff"; stop offset="1" stop-color="#fff" stop-opacity="0"; }
+                    linearGradient id={ (id) "-fade" } { stop offset=".8" stop-color="#fff" {} stop offset="1" stop-color="#fff" stop-opacity="0" {} }
                     mask id={ (id) "-m" } maskContentUnits="objectBoundingBox" {
-                        rect width="1" height="1" fill={ "url(#" (id) "-fade)" };
+                        rect width="1" height="1" fill={ "url(#" (id) "-fade)" } {}
                     }
                 }
                 (self.axis(rows_end))
@@ -209,7 +214,9 @@ impl Drawing<'_> {
     }
 
     fn description(&self) -> String {
-        let ops = self.ops.iter().map(|op| format!("{}: client {}, {}, {}.", op.label, op.process, op.text, outcome(op)));
+        let ops = self.ops.iter().map(|op| {
+            format!("{}: client {}, {}, {}.", op.label, op.process, op_text(self.anomaly, op), outcome(op))
+        });
         let edges = self.anomaly.edges.iter().map(|e| format!("{} before {}: {}.", e.from, e.to, e.text));
         ops.chain(edges).collect::<Vec<_>>().join(" ")
     }
@@ -222,15 +229,32 @@ impl Drawing<'_> {
         let mut nodes = Vec::new();
         let mut texts = Vec::new();
         for (op, bar) in self.ops.iter().zip(&self.plan.bars) {
-            let y0 = TOP + PITCH * bar.row as f64;
+            let y0 = TOP + self.pitch * bar.row as f64;
             let x0 = self.x[bar.start];
             let x1 = bar.end.map_or(self.end(), |end| self.x[end]);
-            nodes.push(Node { rect: Rect { x0, y0, x1, y1: y0 + BOX }, row: bar.row, ends: bar.end.is_some() });
-            texts.push(Rect { x0: x0 + 8.0, y0: y0 + 4.0, x1: x0 + box_width(op) - 8.0, y1: y0 + BOX - 4.0 });
+            nodes.push(Node {
+                rect: Rect { x0, y0, x1, y1: y0 + BOX },
+                row: bar.row,
+                ends: bar.end.is_some(),
+            });
+            texts.push(Rect {
+                x0: x0 + 8.0,
+                y0: y0 + 4.0,
+                x1: x0 + box_width(self.anomaly, op) - 8.0,
+                y1: y0 + BOX - 4.0,
+            });
         }
         let left = self.x.first().copied().unwrap_or(0.0) - 8.0;
         let bounds = Rect { x0: left, y0: 23.0, x1: self.width, y1: rows_end + 12.0 };
-        Scene { bounds, nodes, texts, routes: Vec::new(), spots: Vec::new(), labels: Vec::new() }
+        Scene {
+            gap: self.pitch - BOX,
+            bounds,
+            nodes,
+            texts,
+            routes: Vec::new(),
+            spots: Vec::new(),
+            labels: Vec::new(),
+        }
     }
 
     fn axis(&self, rows_end: f64) -> Markup {
@@ -238,7 +262,7 @@ impl Drawing<'_> {
             text class="axis" x="0" y="17" { (self.plan.heading) }
             @for (i, _) in self.plan.columns.iter().enumerate() {
                 text class="time" x=(px(self.x[i])) y="17" { (axis_label(self.plan, i)) }
-                path class="guide" d=(format!("M{0:.1} 24V{1:.1}", self.x[i], rows_end));
+                path class="guide" d=(format!("M{0:.1} 24V{1:.1}", self.x[i], rows_end)) {}
             }
         }
     }
@@ -247,9 +271,9 @@ impl Drawing<'_> {
         let from = self.x.first().copied().unwrap_or(0.0) - 8.0;
         html! {
             @for r in 0..self.plan.rows.len() {
-                @let y = TOP + PITCH * r as f64 + BOX / 2.0;
+                @let y = TOP + self.pitch * r as f64 + BOX / 2.0;
                 @let (name, nodes) = row_names(self.plan, r);
-                path class="row" d=(format!("M{from:.1} {y:.1}H{:.1}", self.end()));
+                path class="row" d=(format!("M{from:.1} {y:.1}H{:.1}", self.end())) {}
                 text class="name" x="0" y=(px(if nodes.is_empty() { y + 4.0 } else { y - 2.0 })) { (name) }
                 @if !nodes.is_empty() { text class="axis" x="0" y=(px(y + 13.0)) { (nodes) } }
             }
@@ -262,22 +286,22 @@ impl Drawing<'_> {
         let (w, h) = (px(at.x1 - at.x0), px(at.y1 - at.y0));
         html! {
             g class=(class) {
-                title { (op.label) ": " (op.text) ", client " (op.process)
+                title { (op.label) ": " (op_text(self.anomaly, op)) ", client " (op.process)
                     @if let Some(node) = &op.node { " via " (node) } ", " (outcome(op))
                     ", history line " (op.invoke_line) @if let Some(line) = op.ret_line { " and " (line) } }
                 @if bar.end.is_some() {
-                    rect class="box" x=(px(at.x0)) y=(px(at.y0)) width=(w) height=(h) rx="7";
+                    rect class="box" x=(px(at.x0)) y=(px(at.y0)) width=(w) height=(h) rx="7" {}
                 } @else {
                     // Open on the right: nobody knows when it ended.
                     g mask={ "url(#" (self.id) "-m)" } {
                         @let open = format!("M{1:.1} {2:.1}H{0:.1}a7 7 0 0 0 -7 7v{3:.1}a7 7 0 0 0 7 7H{1:.1}",
                             at.x0 + 7.0, at.x1, at.y0, BOX - 14.0);
-                        path class="box" d=(open);
-                        path d=(open) fill={ "url(#" (self.id) "-h)" };
+                        path class="box" d=(open) {}
+                        path d=(open) fill={ "url(#" (self.id) "-hatch)" } {}
                     }
                 }
                 text class="op" x=(px(at.x0 + 11.0)) y=(px(at.y0 + BOX / 2.0 + 4.5)) {
-                    tspan class="label" { (op.label) } tspan dx="7" { (box_text(op)) }
+                    tspan class="label" { (op.label) } tspan dx="7" { (box_text(self.anomaly, op)) }
                 }
             }
         }
@@ -293,22 +317,17 @@ impl Drawing<'_> {
             .collect();
         let routes: Vec<Vec<route::Point>> = drawn.iter().map(|&(_, f, t)| scene.route(f, t)).collect();
         let spots: Vec<route::Point> = (0..routes.len()).map(|i| scene.spot(i)).collect();
-        let labels: Vec<Option<Rect>> = drawn
-            .iter()
-            .zip(&spots)
-            .map(|((edge, _, _), &(x, y))| scene.settle(beside(x, y, wide(&edge_label(edge), 11.5))))
-            .collect();
+        let labels: Vec<Vec<(f64, f64, String)>> =
+            drawn.iter().zip(&spots).map(|((edge, _, _), &at)| say(scene, at, &edge_label(edge))).collect();
         html! {
             @for (i, (edge, _, _)) in drawn.iter().enumerate() {
                 @let kind = edge_class(self.anomaly, edge);
                 g class={ "edge " (kind) " e" (edge.n) } {
                     title { (edge.n) ": " (edge.from) " before " (edge.to) ": " (edge.text) }
-                    path class="line" d=(route::path(&routes[i])) marker-end={ "url(#" (self.id) "-" (kind) ")" };
-                    circle cx=(px(spots[i].0)) cy=(px(spots[i].1)) r="9.5";
+                    path class="line" d=(route::path(&routes[i])) marker-end={ "url(#" (self.id) "-" (kind) ")" } {}
+                    circle cx=(px(spots[i].0)) cy=(px(spots[i].1)) r="9.5" {}
                     text class="num" x=(px(spots[i].0)) y=(px(spots[i].1 + 4.0)) { (edge.n) }
-                    @if let Some(at) = labels[i] {
-                        text class="say" x=(px(at.x0 + 1.0)) y=(px(at.y1 - 3.5)) { (edge_label(edge)) }
-                    }
+                    @for (x, y, line) in &labels[i] { text class="say" x=(px(*x)) y=(px(*y)) { (line) } }
                 }
             }
         }
@@ -326,7 +345,8 @@ impl Drawing<'_> {
             let (at, w) = (scene.nodes[i].rect, wide(&text, 11.5));
             let above = |x: f64| Rect { x0: x, y0: at.y0 - 17.0, x1: x + w, y1: at.y0 - 2.0 };
             let below = |x: f64| Rect { x0: x, y0: at.y1 + 2.0, x1: x + w, y1: at.y1 + 17.0 };
-            let starts: Vec<f64> = (0..12).map(|k| at.x1 - w - 4.0 - 50.0 * f64::from(k)).filter(|x| *x >= at.x0).collect();
+            let starts: Vec<f64> =
+                (0..12).map(|k| at.x1 - w - 4.0 - 50.0 * f64::from(k)).filter(|x| *x >= at.x0).collect();
             let places = starts.iter().map(|&x| above(x)).chain(starts.iter().map(|&x| below(x)));
             if let Some(free) = scene.settle(places.collect::<Vec<_>>()) {
                 notes.push((free.x0, free.y1 - 3.5, text));
@@ -336,18 +356,18 @@ impl Drawing<'_> {
     }
 
     fn strip(&self, y: f64) -> Markup {
-        let left = self.x.first().copied().unwrap_or(0.0) - 8.0;
         let subject = self.anomaly.key.as_deref().unwrap_or("the object");
         html! {
             text class="name" x="0" y=(px(y + 11.0)) { (cut(subject, 14)) }
             text class="axis" x="0" y=(px(y + 25.0)) { "can be" }
-            @for cell in &self.plan.cells {
-                @let from = cell.from.map_or(left, |c| self.x[c]);
+            // What was before the first instant is said only where there is room to say it.
+            @for cell in self.plan.cells.iter().filter(|c| c.from.is_some()) {
+                @let from = self.x[cell.from.unwrap_or(0)];
                 @let to = cell.to.map_or(self.end(), |c| self.x[c]);
                 @let class = if cell.conflict { "x" } else if cell.text.contains(" or ") { "u" } else if cell.text == "?" { "f" } else { "k" };
                 g class={ "state " (class) } {
                     title { (cell.text) }
-                    rect x=(px(from + 0.75)) y=(px(y)) width=(px((to - from - 1.5).max(0.5))) height=(px(STRIP));
+                    rect x=(px(from + 0.75)) y=(px(y)) width=(px((to - from - 1.5).max(0.5))) height=(px(STRIP)) {}
                     text x=(px((from + to) / 2.0)) y=(px(y + 17.0)) { (fit(&cell.text, to - from - 8.0)) }
                 }
             }
@@ -355,12 +375,29 @@ impl Drawing<'_> {
     }
 }
 
-/// Places beside a number: right, left, above, below.
-fn beside(x: f64, y: f64, w: f64) -> Vec<Rect> {
+/// Puts a label beside a number, in one line or in two. Where neither fits there is none: the list of reasons says it.
+fn say(scene: &mut Scene, at: route::Point, text: &str) -> Vec<(f64, f64, String)> {
+    const LINE: f64 = 14.0;
+    let words: Vec<&str> = text.split(' ').collect();
+    let halves = (1..words.len()).map(|i| vec![words[..i].join(" "), words[i..].join(" ")]);
+    let length = |lines: &Vec<String>| lines.iter().map(|l| l.chars().count()).max().unwrap_or(0);
+    let best = halves.min_by_key(length);
+    for lines in std::iter::once(vec![text.to_string()]).chain(best) {
+        let w = lines.iter().map(|l| wide(l, 11.5)).fold(0.0, f64::max);
+        if let Some(place) = scene.settle(beside(at, w, LINE * lines.len() as f64)) {
+            let y = |i: usize| place.y0 + LINE * i as f64 + 11.0;
+            return lines.into_iter().enumerate().map(|(i, line)| (place.x0 + 1.0, y(i), line)).collect();
+        }
+    }
+    Vec::new()
+}
+
+/// Places beside a number: right and left of it, level with it first.
+fn beside((x, y): route::Point, w: f64, h: f64) -> Vec<Rect> {
     let mut places = Vec::new();
     for dy in [0.0, -9.0, 9.0, -16.0, 16.0] {
         for x0 in [x + 14.0, x - 14.0 - w] {
-            places.push(Rect { x0, y0: y - 8.0 + dy, x1: x0 + w, y1: y + 7.0 + dy });
+            places.push(Rect { x0, y0: y - h / 2.0 + dy, x1: x0 + w, y1: y + h / 2.0 + dy });
         }
     }
     places
@@ -385,7 +422,8 @@ pub fn outcome(op: &CoreOp) -> String {
 }
 
 fn unanswered(op: &CoreOp) -> String {
-    let waited = op.ret_time.zip(op.invoke_time).map(|(ret, invoke)| ret.saturating_sub(invoke)).filter(|w| *w > 0);
+    let waited =
+        op.ret_time.zip(op.invoke_time).map(|(ret, invoke)| ret.saturating_sub(invoke)).filter(|w| *w > 0);
     match waited {
         Some(waited) => format!("no reply within {}: may or may not have happened", span(waited)),
         None => "no reply: may or may not have happened".to_string(),
@@ -399,7 +437,10 @@ pub fn caption(picture: &Picture) -> String {
         return stretched.to_string();
     }
     let verb = if picture.left_out == 1 { "is" } else { "are" };
-    format!("{stretched} {} more of the set {verb} not drawn, only listed.", crate::text::title(&number_word(picture.left_out)))
+    format!(
+        "{stretched} {} more of the set {verb} not drawn, only listed.",
+        crate::text::title(&number_word(picture.left_out))
+    )
 }
 
 fn px(value: f64) -> String {

@@ -52,6 +52,8 @@ pub struct Node {
 /// What is in the picture so far.
 #[derive(Clone, Debug)]
 pub struct Scene {
+    /// How much room there is between the boxes of two rows.
+    pub gap: f64,
     /// The part in which arrows and labels may be.
     pub bounds: Rect,
     /// The operations.
@@ -66,7 +68,8 @@ pub struct Scene {
     pub labels: Vec<Rect>,
 }
 
-const GUTTER: [f64; 3] = [16.0, 10.0, 22.0];
+/// How far above its boxes an arrow between two operations of one row may run.
+const ABOVE: [f64; 3] = [12.0, 17.0, 7.0];
 
 impl Scene {
     /// The cheapest way for an arrow from one operation to another, which becomes part of the scene.
@@ -103,7 +106,7 @@ impl Scene {
             }
         }
         let across = if out.is_empty() { 0.0 } else { 15.0 };
-        for (extra, points) in upright(f, t) {
+        for (extra, points) in upright(f, t, self.gap) {
             out.push((extra + across, points));
         }
         out
@@ -127,7 +130,7 @@ impl Scene {
             for other in self.routes.iter().flat_map(|r| r.windows(2)) {
                 let other = self::segment(other[0], other[1]);
                 let same_way = (segment.x1 - segment.x0 < 0.5) == (other.x1 - other.x0 < 0.5);
-                if same_way && segment.grown(5.0).hits(&other.grown(5.0)) {
+                if same_way && segment.grown(4.0).hits(&other.grown(3.5)) {
                     cost += 80.0;
                 } else if !same_way && segment.grown(0.5).hits(&other) {
                     cost += 12.0;
@@ -171,9 +174,11 @@ impl Scene {
                 && !self.nodes.iter().any(|n| n.rect.grown(1.0).hits(place))
                 && !self.spots.iter().any(|s| s.hits(place))
                 && !self.labels.iter().any(|l| l.grown(3.0).hits(place))
-                && !self.routes.iter().flat_map(|r| r.windows(2)).any(|p| {
-                    segment(p[0], p[1]).grown(3.0).hits(place)
-                })
+                && !self
+                    .routes
+                    .iter()
+                    .flat_map(|r| r.windows(2))
+                    .any(|p| segment(p[0], p[1]).grown(3.0).hits(place))
         };
         let found = places.into_iter().find(free)?;
         self.labels.push(found);
@@ -182,7 +187,7 @@ impl Scene {
 }
 
 /// Ways that leave and enter a box through its top or bottom.
-fn upright(f: &Node, t: &Node) -> Vec<(f64, Vec<Point>)> {
+fn upright(f: &Node, t: &Node, gap: f64) -> Vec<(f64, Vec<Point>)> {
     let mut out = Vec::new();
     let inner = |n: &Node| (n.rect.x0 + 8.0, (n.rect.x1 - 8.0).max(n.rect.x0 + 8.0));
     let (f0, f1) = inner(f);
@@ -190,7 +195,7 @@ fn upright(f: &Node, t: &Node) -> Vec<(f64, Vec<Point>)> {
     if f.row == t.row {
         // Over the top of both.
         let y = f.rect.y0;
-        for above in GUTTER {
+        for above in ABOVE {
             for xf in steps(f0, f1, ((f1 - f0) / 5.0).max(6.0)) {
                 for xt in steps(t0, t1, ((t1 - t0) / 5.0).max(6.0)) {
                     out.push((above, vec![(xf, y), (xf, y - above), (xt, y - above), (xt, y)]));
@@ -208,7 +213,8 @@ fn upright(f: &Node, t: &Node) -> Vec<(f64, Vec<Point>)> {
             out.push(((x - middle).abs() * 0.05, vec![(x, yf), (x, yt)]));
         }
     }
-    for gap in GUTTER {
+    // Three lanes between rows; the same three, whichever side they are counted from.
+    for gap in [0.5 * gap, 0.27 * gap, 0.73 * gap] {
         let (near_t, near_f) = if down { (yt - gap, yf + gap) } else { (yt + gap, yf - gap) };
         for y in [near_t, near_f] {
             for xf in steps(f0, f1, ((f1 - f0) / 5.0).max(6.0)) {
@@ -238,7 +244,10 @@ fn along(points: &[Point], fraction: f64) -> Point {
         let here = length(pair);
         if left <= here && here > 0.0 {
             let share = left / here;
-            return (pair[0].0 + share * (pair[1].0 - pair[0].0), pair[0].1 + share * (pair[1].1 - pair[0].1));
+            return (
+                pair[0].0 + share * (pair[1].0 - pair[0].0),
+                pair[0].1 + share * (pair[1].1 - pair[0].1),
+            );
         }
         left -= here;
     }

@@ -4,6 +4,7 @@ use super::style::Ink;
 use super::verdict::Paths;
 use super::{Look, WIDTH_MAX, WIDTH_MIN, picture};
 use crate::clean;
+use crate::plan::op_text;
 use crate::summary::orders_heading;
 use crate::text::{count, list, many, moment};
 use history::results::{Anomaly, FaultRecord, OrderRow, Results};
@@ -26,31 +27,47 @@ pub struct Around {
     pub helps: Vec<(String, String)>,
 }
 
-/// All violations: at most three in full, the rest in a line each, those beyond that counted.
+/// All violations: the first of each shape in full (at most three), the others in a line each, those beyond that counted.
 /// Ends without an empty line; empty if there is none.
 pub fn anomalies(results: &Results, paths: &Paths, look: &Look) -> String {
     let results = clean::results(results);
     let all = &results.anomalies;
     let mut out = String::new();
-    for (i, a) in all.iter().take(FULL_MAX).enumerate() {
-        if i > 0 {
+    let (full, brief): (Vec<usize>, Vec<usize>) = (0..all.len()).partition(|&i| first_of_pattern(all, i));
+    let (full, late) = full.split_at(full.len().min(FULL_MAX));
+    for (n, &i) in full.iter().enumerate() {
+        if n > 0 {
             out.push('\n');
         }
-        out.push_str(&anomaly(a, &around(&results, paths, i), look));
+        out.push_str(&explained(&all[i], &around(&results, paths, i), look));
     }
-    for a in all.iter().skip(FULL_MAX).take(LINES_MAX) {
+    let mut rest: Vec<usize> = late.iter().chain(&brief).copied().collect();
+    rest.sort_unstable();
+    if !rest.is_empty() {
+        out.push('\n');
+    }
+    for &i in rest.iter().take(LINES_MAX) {
+        let a = &all[i];
         let line = format!("error[{}]: {} ({})", a.kind, a.sentence, crate::anomaly::place(a));
-        out.push_str(&format!("{}\n", look.say(&line)));
+        out.push_str(&format!("{}\n", wrap(&look.say(&line), look.width.clamp(40, WIDTH_MAX), 2).join("\n")));
     }
-    if all.len() > FULL_MAX + LINES_MAX {
-        let line = format!("and {}", many((all.len() - FULL_MAX - LINES_MAX) as u64, "more anomaly"));
+    if rest.len() > LINES_MAX {
+        let line = format!("and {}", many((rest.len() - LINES_MAX) as u64, "more anomaly"));
         out.push_str(&format!("{}\n", look.say(&line)));
     }
     if results.anomalies_more > 0 {
-        let line = format!("and {} that were not explained", many(u64::from(results.anomalies_more), "more violated object"));
+        let line = format!(
+            "and {} that were not explained",
+            many(u64::from(results.anomalies_more), "more violated object")
+        );
         out.push_str(&format!("{}\n", look.say(&line)));
     }
     out
+}
+
+/// A second one of the same shape teaches nothing new.
+fn first_of_pattern(all: &[Anomaly], i: usize) -> bool {
+    !all[..i].iter().any(|a| a.fingerprint == all[i].fingerprint && a.property == all[i].property)
 }
 
 fn around(results: &Results, paths: &Paths, index: usize) -> Around {
@@ -62,7 +79,7 @@ fn around(results: &Results, paths: &Paths, index: usize) -> Around {
         .map(crate::anomaly::place)
         .collect();
     let mut notes: Vec<String> = me.coincides.iter().map(|c| coincidence(me, c, &results.faults)).collect();
-    if !same.is_empty() && index == 0 {
+    if !same.is_empty() {
         let named = if same.len() <= 3 { same.join(", ") } else { format!("{}, …", same[..3].join(", ")) };
         notes.push(format!("{} more of the same shape ({named})", count(same.len() as u64)));
     }
@@ -78,7 +95,7 @@ fn around(results: &Results, paths: &Paths, index: usize) -> Around {
     let core = paths.cores.get(index).cloned();
     help(format!("check only these {}", me.ops.len()), &core, "perjury check ");
     helps.push(("what this means".to_string(), format!("perjury explain {}", me.kind)));
-    Around { history: paths.history.clone(), notes, helps }
+    Around { history: paths.history.as_deref().map(clean::clean), notes, helps }
 }
 
 fn coincidence(anomaly: &Anomaly, c: &history::results::Coincidence, faults: &[FaultRecord]) -> String {
@@ -93,10 +110,15 @@ fn coincidence(anomaly: &Anomaly, c: &history::results::Coincidence, faults: &[F
 
 /// One violation. Ends with a line break.
 pub fn anomaly(anomaly: &Anomaly, around: &Around, look: &Look) -> String {
+    explained(&clean::anomaly(anomaly), around, look)
+}
+
+/// As [`anomaly`], for one whose texts are clean already.
+pub(crate) fn explained(anomaly: &Anomaly, around: &Around, look: &Look) -> String {
     let mut text = Text { look, out: String::new() };
     text.head(anomaly, around);
     text.bar("");
-    let room = look.width.min(WIDTH_MAX).saturating_sub(5);
+    let room = look.width.min(WIDTH_MAX).saturating_sub(6);
     match (look.width >= WIDTH_MIN).then(|| picture::draw(anomaly, room, look)).flatten() {
         Some(lines) => lines.iter().for_each(|line| text.bar(line)),
         None => text.list(anomaly),
@@ -143,7 +165,7 @@ impl Text<'_> {
         let first = if sentence.chars().count() + anomaly.kind.len() + 9 <= look.width.max(40) {
             format!("{error}: {}", look.paint(Ink::Strong, &sentence))
         } else {
-            let lines = wrap(&sentence, look.width.max(40), 2);
+            let lines = wrap(&sentence, look.width.max(40) - 2, 0);
             format!("{error}:\n  {}", look.paint(Ink::Strong, &lines.join("\n  ")))
         };
         self.line(&first);
@@ -182,7 +204,8 @@ impl Text<'_> {
                 (false, _) => ": no reply, may have happened",
             };
             let ink = if op.fatal { Ink::Bad } else { Ink::Plain };
-            let text = format!("{} {} (client {}{node}{when}){end}", op.label, op.text, op.process);
+            let text =
+                format!("{} {} (client {}{node}{when}){end}", op.label, op_text(anomaly, op), op.process);
             for line in wrap(&self.look.say(&text), self.look.width.max(40).saturating_sub(8), 2) {
                 self.bar(&self.look.paint(ink, &line));
             }
@@ -194,11 +217,18 @@ impl Text<'_> {
             let text = format!("{:<2} {} before {}   {}", edge.n, edge.from, edge.to, edge.text);
             self.equals(&text, 16);
         }
-        let of_these = if anomaly.ops.len() == 1 { "this operation".to_string() } else { format!("these {} operations", anomaly.ops.len()) };
+        let of_these = if anomaly.ops.len() == 1 {
+            "this operation".to_string()
+        } else {
+            format!("these {} operations", anomaly.ops.len())
+        };
         if anomaly.circle.len() > 1 {
             self.equals(&format!("so {}: no order of {of_these} exists", anomaly.circle.join(" < ")), 3);
         } else {
-            self.equals(&format!("no order of {of_these} is {}", crate::summary::adjective(&anomaly.property)), 3);
+            self.equals(
+                &format!("no order of {of_these} is {}", crate::summary::adjective(&anomaly.property)),
+                3,
+            );
         }
         if !anomaly.minimal {
             self.equals("it was not proved that this is the smallest set", 3);
@@ -214,11 +244,20 @@ impl Text<'_> {
         self.equals(&format!("{}:", orders_heading(anomaly)), 0);
         let wide = rows.iter().take(ORDERS_MAX).map(|r| prefix(r).chars().count()).max().unwrap_or(0).min(24);
         for row in rows.iter().take(ORDERS_MAX) {
-            let text = format!("  {:<wide$}   breaks at {}: {}   ({})", prefix(row), row.breaks_at, row.because, many(row.count, "order"));
+            let text = format!(
+                "  {:<wide$}   breaks at {}: {}   ({})",
+                prefix(row),
+                row.breaks_at,
+                row.because,
+                many(row.count, "order")
+            );
             self.equals(&text, wide + 5);
         }
         if rows.len() > ORDERS_MAX {
-            self.equals(&format!("  and {} more rows, in results.json", count((rows.len() - ORDERS_MAX) as u64)), 2);
+            self.equals(
+                &format!("  and {} more rows, in results.json", count((rows.len() - ORDERS_MAX) as u64)),
+                2,
+            );
         }
         self.bar("");
     }
@@ -237,7 +276,8 @@ impl Text<'_> {
             }
         }
         if nodes.len() > 1 {
-            let parts: Vec<String> = nodes.iter().map(|(node, labels)| format!("{} asked {node}", list(labels))).collect();
+            let parts: Vec<String> =
+                nodes.iter().map(|(node, labels)| format!("{} asked {node}", list(labels))).collect();
             self.equals(&format!("note: {}", parts.join("; ")), 6);
         }
         let wide = around.helps.iter().map(|(what, _)| what.chars().count()).max().unwrap_or(0);

@@ -8,6 +8,7 @@ mod picture;
 mod style;
 mod verdict;
 
+pub(crate) use counterexample::explained;
 pub use counterexample::{Around, anomalies, anomaly};
 pub use narrated::narrated;
 pub use verdict::{Paths, verdict};

@@ -8,7 +8,7 @@
 
 use super::style::Ink;
 use super::{Look, WIDTH_MAX};
-use crate::plan::{Plan, place, plan};
+use crate::plan::{Plan, op_text, place, plan};
 use crate::text::cut;
 use history::results::{Anomaly, CoreOp};
 
@@ -50,9 +50,25 @@ pub fn draw(anomaly: &Anomaly, width: usize, look: &Look) -> Option<Vec<String>>
         return None;
     }
     let ops: Vec<&CoreOp> = plan.drawn.iter().map(|&i| &anomaly.ops[i]).collect();
-    // Full words if they fit, short ones if only those do.
-    [false, true].into_iter().find_map(|short| Drawing::new(anomaly, &plan, &ops, short, width.min(WIDTH_MAX), look))
+    // Full words if they fit, then short ones, then without the line of states.
+    let forms = [
+        Form { short_words: false, short_tails: false, states: true },
+        Form { short_words: false, short_tails: true, states: true },
+        Form { short_words: true, short_tails: true, states: true },
+        Form { short_words: true, short_tails: true, states: false },
+    ];
+    forms
+        .into_iter()
+        .find_map(|form| Drawing::new(anomaly, &plan, &ops, form, width.min(WIDTH_MAX), look))
         .map(|drawing| drawing.lines(look))
+}
+
+/// What a picture spares to fit.
+#[derive(Clone, Copy)]
+struct Form {
+    short_words: bool,
+    short_tails: bool,
+    states: bool,
 }
 
 struct Drawing<'a> {
@@ -64,15 +80,24 @@ struct Drawing<'a> {
     tails: Vec<Option<(String, Ink)>>,
     left: usize,
     x: Vec<usize>,
+    form: Form,
 }
 
 impl<'a> Drawing<'a> {
-    fn new(anomaly: &'a Anomaly, plan: &'a Plan, ops: &'a [&'a CoreOp], short: bool, width: usize, look: &Look) -> Option<Self> {
-        let texts: Vec<String> = ops.iter().map(|op| text(op, short, look)).collect();
+    fn new(
+        anomaly: &'a Anomaly,
+        plan: &'a Plan,
+        ops: &'a [&'a CoreOp],
+        form: Form,
+        width: usize,
+        look: &Look,
+    ) -> Option<Self> {
+        let texts: Vec<String> = ops.iter().map(|op| text(anomaly, op, form.short_words, look)).collect();
         let names = names(plan, look);
-        let tails: Vec<_> = ops.iter().map(|op| tail(op, short, look)).collect();
+        let tails: Vec<_> = ops.iter().map(|op| tail(op, form.short_tails, look)).collect();
         let heading = look.say(&plan.heading);
-        let left = names.iter().map(|n| n.chars().count()).max().unwrap_or(0).max(heading.chars().count()) + 2;
+        let left =
+            names.iter().map(|n| n.chars().count()).max().unwrap_or(0).max(heading.chars().count()) + 2;
         let end = plan.columns.len();
         let mut needs: Vec<(usize, usize, u32)> = Vec::new();
         let mut need = |from: usize, to: usize, n: usize| needs.push((from, to, n as u32));
@@ -84,8 +109,9 @@ impl<'a> Drawing<'a> {
             let room = texts[i].chars().count() + if bar.end.is_some() { 1 } else { 6 };
             need(bar.start, bar.end.unwrap_or(end), room);
         }
-        let states: Vec<usize> = plan.cells.iter().map(|c| look.say(&cut(&c.text, 24)).chars().count() + 2).collect();
-        for (cell, room) in plan.cells.iter().zip(states) {
+        let states: Vec<usize> =
+            plan.cells.iter().map(|c| look.say(&cut(&c.text, 24)).chars().count() + 2).collect();
+        for (cell, room) in plan.cells.iter().zip(states).filter(|_| form.states) {
             if let Some(from) = cell.from {
                 need(from, cell.to.unwrap_or(end), room);
             }
@@ -94,7 +120,9 @@ impl<'a> Drawing<'a> {
             .bars
             .iter()
             .zip(&tails)
-            .filter_map(|(bar, tail)| tail.as_ref().filter(|_| bar.end.is_none()).map(|(t, _)| t.chars().count() + 2))
+            .filter_map(|(bar, tail)| {
+                tail.as_ref().filter(|_| bar.end.is_none()).map(|(t, _)| t.chars().count() + 3)
+            })
             .max()
             .unwrap_or(0);
         let least = place(end + 1, &needs, 0).last().copied()? as usize;
@@ -103,14 +131,17 @@ impl<'a> Drawing<'a> {
             return None;
         }
         // Not wider than it needs to be to look calm.
-        let total = most.min(least + least / 4);
-        let x: Vec<usize> = place(end + 1, &needs, total as u32).into_iter().map(|x| x as usize + left).collect();
-        // A mark behind a closed box must find room as well.
-        let fits = plan.bars.iter().zip(&tails).all(|(bar, tail)| match (bar.end, tail) {
-            (Some(end), Some((t, _))) => x[end] + 3 + t.chars().count() <= width,
-            (Some(_), None) | (None, _) => true,
-        });
-        fits.then_some(Drawing { anomaly, plan, ops, texts, names, tails, left, x })
+        // A little wider than it must be looks calm; as narrow as it can be, if a mark behind a box needs the room.
+        [most.min(least + least / 4), least].into_iter().find_map(|total| {
+            let x = place(end + 1, &needs, total as u32).into_iter().map(|x| x as usize + left);
+            let x: Vec<usize> = x.collect();
+            let fits = plan.bars.iter().zip(&tails).all(|(bar, tail)| match (bar.end, tail) {
+                (Some(end), Some((t, _))) => x[end] + 3 + t.chars().count() <= width,
+                (Some(_), None) | (None, _) => true,
+            });
+            let (texts, names, tails) = (texts.clone(), names.clone(), tails.clone());
+            fits.then_some(Drawing { anomaly, plan, ops, texts, names, tails, left, x, form })
+        })
     }
 
     fn lines(&self, look: &Look) -> Vec<String> {
@@ -119,7 +150,7 @@ impl<'a> Drawing<'a> {
         for (r, name) in self.names.iter().enumerate() {
             lines.push(self.row(r, name, look));
         }
-        if !self.plan.cells.is_empty() {
+        if self.form.states && !self.plan.cells.is_empty() {
             lines.push(Line::new());
             lines.push(self.states(look));
         }
@@ -131,7 +162,11 @@ impl<'a> Drawing<'a> {
         line.put(0, &look.say(&self.plan.heading), Ink::Faint);
         let last = self.plan.columns.len() - 1;
         for (i, column) in self.plan.columns.iter().enumerate() {
-            let unit = if i == last && !self.plan.unit.is_empty() { format!(" {}", self.plan.unit) } else { String::new() };
+            let unit = if i == last && !self.plan.unit.is_empty() {
+                format!(" {}", self.plan.unit)
+            } else {
+                String::new()
+            };
             line.put(self.x[i], &format!("{}{unit}", column.label), Ink::Faint);
         }
         line
@@ -169,7 +204,7 @@ impl<'a> Drawing<'a> {
                 line.put(to, if look.unicode { "┤" } else { "]" }, ink);
             }
             line.put(from + 1, &self.texts[i], ink);
-            if bar.end.is_none() {
+            if bar.end.is_none() && !look.unicode {
                 line.put(from + 1 + self.texts[i].chars().count(), " ", ink);
             }
             if let Some((tail, ink)) = &self.tails[i] {
@@ -197,8 +232,8 @@ impl<'a> Drawing<'a> {
     }
 }
 
-fn text(op: &CoreOp, short: bool, look: &Look) -> String {
-    let mut words = op.text.clone();
+fn text(anomaly: &Anomaly, op: &CoreOp, short: bool, look: &Look) -> String {
+    let mut words = op_text(anomaly, op);
     if short {
         words = words
             .replace("write ", "w ")
@@ -210,11 +245,9 @@ fn text(op: &CoreOp, short: bool, look: &Look) -> String {
             .replace("release", "rel");
     }
     let text = look.say(&format!("{} {}", op.label, cut(&words, 30)));
-    cut_ascii(&text, 40, look)
-}
-
-fn cut_ascii(text: &str, max: usize, look: &Look) -> String {
-    look.say(&cut(text, max))
+    // Escapes may have made it longer.
+    let text = look.say(&cut(&text, 40));
+    if look.unicode { format!(" {text} ") } else { text }
 }
 
 /// Names of the rows, in columns: `client  3  n5`.
@@ -222,8 +255,12 @@ fn names(plan: &Plan, look: &Look) -> Vec<String> {
     let processes: Vec<String> = plan.rows.iter().map(|r| r.process.to_string()).collect();
     let wide = processes.iter().map(String::len).max().unwrap_or(0);
     let rows = plan.rows.iter().zip(processes);
-    rows.map(|(row, process)| look.say(&format!("client {process:>wide$}  {}", cut(&row.nodes.join(","), 14))).trim_end().to_string())
-        .collect()
+    rows.map(|(row, process)| {
+        look.say(&format!("client {process:>wide$}  {}", cut(&row.nodes.join(","), 14)))
+            .trim_end()
+            .to_string()
+    })
+    .collect()
 }
 
 fn tail(op: &CoreOp, short: bool, look: &Look) -> Option<(String, Ink)> {

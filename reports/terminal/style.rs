@@ -33,7 +33,11 @@ impl Look {
             Ink::Unknown => "33",
             Ink::Good => "1;32",
         };
-        if !self.color || code.is_empty() || text.is_empty() { text.to_string() } else { format!("\x1b[{code}m{text}\x1b[0m") }
+        if !self.color || code.is_empty() || text.is_empty() {
+            text.to_string()
+        } else {
+            format!("\x1b[{code}m{text}\x1b[0m")
+        }
     }
 
     /// `text` in characters that this terminal has, with ordinary spaces.
@@ -51,7 +55,10 @@ impl Look {
                 'µ' => out.push('u'),
                 '·' => out.push('-'),
                 '×' => out.push('x'),
-                '–' | '—' => out.push('-'),
+                '–' | '—' | '−' => out.push('-'),
+                '±' => out.push_str("+-"),
+                '≠' => out.push_str("!="),
+                '≥' => out.push_str(">="),
                 '’' | '′' => out.push('\''),
                 // Other people's text keeps its meaning: an escape rather than a question mark.
                 c if c.is_ascii() => out.push(c),

@@ -18,16 +18,12 @@ pub struct Paths {
     pub cores: Vec<String>,
 }
 
-/// The verdict in one line, reasons below it where it is not plain, then the path of the report. Ends with a line break.
+/// The verdict in one line; below it what else was judged, reasons where it is not plain, and last the path of the
+/// report. Ends with a line break.
 pub fn verdict(results: &Results, paths: &Paths, look: &Look) -> String {
     let results = &clean::results(results);
     let (sign, ink) = sign(results.verdict, look);
     let mut out = String::new();
-    for judgement in &results.judgements {
-        if !results.asked.contains(&judgement.property) {
-            out.push_str(&format!("  {}\n", look.paint(Ink::Faint, &look.say(&beside(judgement)))));
-        }
-    }
     let mut facts = Vec::new();
     if results.run.as_ref().is_some_and(|r| r.interrupted) {
         facts.push("interrupted".to_string());
@@ -45,6 +41,11 @@ pub fn verdict(results: &Results, paths: &Paths, look: &Look) -> String {
     }
     let strong = look.paint(ink, &look.say(&format!("{sign} {}", short(results))));
     out.push_str(&format!("{strong}   {}\n", look.say(&facts.join("   "))));
+    for judgement in &results.judgements {
+        if !results.asked.contains(&judgement.property) {
+            out.push_str(&format!("  {}\n", look.paint(Ink::Faint, &look.say(&beside(judgement)))));
+        }
+    }
     for line in reasons(results) {
         out.push_str(&format!("  {}\n", look.say(&line)));
     }
@@ -74,7 +75,10 @@ fn short(results: &Results) -> String {
     match results.verdict {
         Verdict::Valid => list(&crate::summary::asked(results)),
         Verdict::Invalid => {
-            let violated = results.judgements.iter().filter(|j| j.answer == Answer::Violated && results.asked.contains(&j.property));
+            let violated = results
+                .judgements
+                .iter()
+                .filter(|j| j.answer == Answer::Violated && results.asked.contains(&j.property));
             let names: Vec<String> = violated.map(|j| format!("not {}", adjective(&j.property))).collect();
             if names.is_empty() { "not what was asked".to_string() } else { list(&names) }
         }
@@ -95,7 +99,9 @@ fn extent(results: &Results) -> Option<String> {
     let (_, violated, open) = tally(judgement);
     let anomalies = results.anomalies.len() as u64 + u64::from(results.anomalies_more);
     match results.verdict {
-        Verdict::Invalid if judgement.objects.len() > 1 => Some(format!("{}, {}", part(judgement, violated), many(anomalies, "anomaly"))),
+        Verdict::Invalid if judgement.objects.len() > 1 => {
+            Some(format!("{}, {}", part(judgement, violated), many(anomalies, "anomaly")))
+        }
         Verdict::Invalid => (anomalies > 0).then(|| many(anomalies, "anomaly")),
         Verdict::Undecided if judgement.objects.len() > 1 => Some(part(judgement, open)),
         Verdict::Undecided => None,

@@ -4,7 +4,7 @@
 //! Any tag is kept (`#tag v` becomes `{"#tag" v}`), sets become sorted lists, keywords, symbols and characters text.
 
 use crate::number;
-use crate::scan::{Atom, DEPTH_MAX, Fail};
+use crate::scan::{Atom, DEPTH_MAX, Fail, word};
 use crate::value::Value;
 use std::borrow::Cow;
 
@@ -227,7 +227,7 @@ impl<'a> Edn<'a> {
         self.at += 1;
         self.leave();
         Value::map(entries).map_err(|twice| {
-            Fail::new(start, "a map with each key once").found(format!("the key {twice} twice"))
+            Fail::new(start, "a map with each key once").found(format!("the key {} twice", word(&twice)))
         })
     }
 

@@ -2,7 +2,7 @@
 
 use crate::draft::Field;
 use crate::number;
-use crate::scan::{Atom, DEPTH_MAX, Fail};
+use crate::scan::{Atom, DEPTH_MAX, Fail, word};
 use crate::value::Value;
 use std::borrow::Cow;
 
@@ -170,7 +170,7 @@ impl<'a> Json<'a> {
         }
         self.leave();
         undo_escapes(entries).map_err(|twice| {
-            Fail::new(start, "a map with each key once").found(format!("the key {twice} twice"))
+            Fail::new(start, "a map with each key once").found(format!("the key {} twice", word(&twice)))
         })
     }
 

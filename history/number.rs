@@ -1,6 +1,7 @@
 //! Numbers as their text: what Clojure and JSON write that is no integer of 64 bits is kept as it stands.
 
 use crate::value::Value;
+use std::num::IntErrorKind;
 
 /// Whether `text` is what a [`Value::Number`] holds.
 pub(crate) fn is_number(text: &str) -> bool {
@@ -17,8 +18,10 @@ pub(crate) fn parse(text: &str) -> Option<Value> {
     let number = |s: &str| Value::Number(format!("{sign}{s}").into());
     let integer = |s: &str, radix| match i64::from_str_radix(&format!("{sign}{s}"), radix) {
         Ok(int) => Some(Value::Int(int)),
-        Err(error) if *error.kind() == std::num::IntErrorKind::InvalidDigit => None,
-        Err(_) => Some(number(whole)),
+        Err(error) => match error.kind() {
+            IntErrorKind::PosOverflow | IntErrorKind::NegOverflow => Some(number(whole)),
+            _ => None,
+        },
     };
     if let Some(hex) = whole.strip_prefix("0x").or_else(|| whole.strip_prefix("0X")) {
         return if hex.bytes().all(|byte| byte.is_ascii_hexdigit()) { integer(hex, 16) } else { None };

@@ -12,7 +12,7 @@ use crate::history::{FaultEvent, History, Malformed, Source};
 use crate::interner::{Interner, ValueId};
 use crate::op::{Applied, NEVER, NO_TIME, Op, Outcome};
 use crate::raw::{Raw, RawProcess, Wrong, text_of};
-use crate::scan::brief;
+use crate::scan::{brief, word};
 use rustc_hash::FxHashMap;
 
 /// Pairs events that are in memory; the position in the sequence counts as the line.
@@ -142,7 +142,7 @@ impl Pairing {
             let open = &self.ops[slot.open as usize];
             let expected = format!(
                 "the completion of process {process}'s {} of line {} before it invokes again",
-                text_of(values.get(open.f)),
+                word(values.get(open.f)),
                 open.invoke_line
             );
             return Err(Wrong::new(expected, format!("the invocation of {}", text_of(values.get(raw.f)))));
@@ -204,7 +204,7 @@ impl Pairing {
         values: &Interner,
         outcome: Outcome,
     ) -> Result<(), Wrong> {
-        let name = |id: ValueId| text_of(values.get(id));
+        let name = |id: ValueId| word(values.get(id));
         let slot = self.slots.of(process);
         if slot.open == NONE {
             let found = format!("its {} of {}", raw.kind.name(), name(raw.f));

@@ -126,9 +126,17 @@ pub(crate) fn describe(bytes: &[u8], at: usize) -> String {
     if short.len() < token.len() { format!("`{short}…`") } else { format!("`{short}`") }
 }
 
-/// A value in a message: at most a few dozen characters.
+/// A value in a message, in backticks.
 pub(crate) fn brief(value: &Value) -> String {
+    format!("`{}`", word(value))
+}
+
+/// A value in a message: at most a few dozen characters, on one line whatever they are.
+pub(crate) fn word(value: &Value) -> String {
     let text = value.to_string();
-    let short: String = text.chars().take(40).collect();
-    if short.len() < text.len() { format!("`{short}…`") } else { format!("`{short}`") }
+    let mut short: String = text.chars().take(40).collect();
+    if short.len() < text.len() {
+        short.push('…');
+    }
+    short
 }

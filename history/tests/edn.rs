@@ -95,11 +95,15 @@ fn everything_that_clojure_prints_is_read() {
 
 #[test]
 fn what_is_no_value_is_refused_with_its_column() {
-    let error = |edn| Value::from_edn(edn).expect_err(edn);
+    let error = |edn: &str| Value::from_edn(edn).expect_err(edn);
     assert_eq!(error("[1 2"), "column 5: expected a value or `]`, found the end");
     assert_eq!(error("{:a}"), "column 4: expected a value for each key, found `}`");
     assert_eq!(error("1 2"), "column 3: expected nothing more, found `2`");
     assert_eq!(error(""), "column 1: expected a value, found the end");
+    for number in ["0x", "2r", "99r1", "2r2", "1e", "1/", "08", "1.2.3", "0x1g", "1NN", "1.5N"] {
+        let refused = format!("column 2: expected a number, found `{number}`");
+        assert_eq!(error(&format!("[{number}]")), refused);
+    }
     assert_eq!(error("[1x]"), "column 2: expected a number, found `1x`");
 }
 

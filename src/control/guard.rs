@@ -58,34 +58,23 @@ enum Done {
     Failed(String),
 }
 
-/// How our own binary is called to become a node or a guard.
-#[derive(Clone, Debug)]
-struct SelfCall {
-    exe: PathBuf,
-}
-
 /// Under the test harness the binary's `main` is the harness, so children are called as a test that becomes the child.
+#[cfg(test)]
 const CHILD_ARGS: &str = "PERJURY_CHILD_ARGS";
 
-impl SelfCall {
-    /// The running binary, or the one that `PERJURY_EXE` names.
-    fn find() -> io::Result<SelfCall> {
-        match std::env::var_os("PERJURY_EXE") {
-            Some(exe) => Ok(SelfCall { exe: exe.into() }),
-            None => std::env::current_exe().map(|exe| SelfCall { exe }),
-        }
-    }
-
-    fn command(&self, args: &[String]) -> Command {
-        let mut command = Command::new(&self.exe);
-        if cfg!(test) && std::env::var_os("PERJURY_EXE").is_none() {
-            let entry = ["control::guard::tests::a_child_of_a_test", "--exact", "--ignored", "--nocapture"];
-            command.args(entry).env(CHILD_ARGS, args.join("\u{1f}"));
-        } else {
-            command.args(args);
-        }
-        command
-    }
+/// How our own binary is called to become a node or a guard.
+///
+/// By way of `/proc/self/exe`, a child is the very program that runs, even if its file has been replaced meanwhile.
+fn ourselves(args: &[String]) -> Command {
+    let mut command = Command::new("/proc/self/exe");
+    command.arg0("perjury");
+    #[cfg(not(test))]
+    command.args(args);
+    #[cfg(test)]
+    command
+        .args(["control::guard::tests::a_child_of_a_test", "--exact", "--ignored", "--nocapture"])
+        .env(CHILD_ARGS, args.join("\u{1f}"));
+    command
 }
 
 /// The controller's hold on its guard. Dropping it ends the guard and every process that the guard started.
@@ -101,8 +90,7 @@ impl Guard {
     pub fn start() -> Result<Guard, String> {
         let start = || -> io::Result<Guard> {
             let (ours, theirs) = UnixStream::pair()?;
-            let child = SelfCall::find()?
-                .command(&["guard".to_string()])
+            let child = ourselves(&["guard".to_string()])
                 .stdin(Stdio::from(OwnedFd::from(theirs)))
                 .stdout(Stdio::null())
                 .stderr(Stdio::null())
@@ -186,13 +174,12 @@ pub fn guard_main(_args: &[String]) -> ExitCode {
         Ok(fd) => UnixStream::from(fd),
         Err(_) => return ExitCode::from(70),
     };
-    let Ok(call) = SelfCall::find() else { return ExitCode::from(70) };
     let mut lines = Lines::new(socket);
     let mut nodes: BTreeMap<usize, Child> = BTreeMap::new();
     // Whatever ends this loop (a closed socket, a line that is not an order), the nodes are ended after it.
     while let Ok(line) = lines.next(None) {
         let Ok(order) = serde_json::from_str::<Order>(&line) else { break };
-        let done = obey(&call, &mut nodes, order).unwrap_or_else(Done::Failed);
+        let done = obey(&mut nodes, order).unwrap_or_else(Done::Failed);
         if lines.send(&serde_json::to_string(&done).expect("plain data")).is_err() {
             break;
         }
@@ -206,21 +193,20 @@ pub fn guard_main(_args: &[String]) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn obey(call: &SelfCall, nodes: &mut BTreeMap<usize, Child>, order: Order) -> Result<Done, String> {
+fn obey(nodes: &mut BTreeMap<usize, Child>, order: Order) -> Result<Done, String> {
     match order {
         Order::Spawn { node, args, log } => {
             end(nodes, node)?;
             let out = OpenOptions::new().create(true).append(true).open(&log);
             let out = out.map_err(|e| format!("{}: {e}", log.display()))?;
             let err = out.try_clone().map_err(|e| format!("{}: {e}", log.display()))?;
-            let child = call
-                .command(&args)
+            let child = ourselves(&args)
                 .stdin(Stdio::null())
                 .stdout(out)
                 .stderr(err)
                 .process_group(0)
                 .spawn()
-                .map_err(|e| format!("{}: {e}", call.exe.display()))?;
+                .map_err(|e| format!("/proc/self/exe: {e}"))?;
             let pid = child.id();
             nodes.insert(node, child);
             Ok(Done::Started(pid))
@@ -260,18 +246,25 @@ pub fn die_with_parent(parent: u32) -> Result<(), String> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    /// Not a test: the way in for guards and nodes that tests start, see [`SelfCall::command`].
+    /// How a test calls [`a_child_of_a_test`].
+    pub(crate) fn child(args: &[&str]) -> Command {
+        let args: Vec<String> = args.iter().map(|arg| arg.to_string()).collect();
+        ourselves(&args)
+    }
+
+    /// Not a test: the way in for what tests start as children, see [`ourselves`].
     #[test]
-    #[ignore = "becomes a guard or a node when a test starts it as a child"]
+    #[ignore = "becomes a guard, a node or a controller when a test starts it as a child"]
     fn a_child_of_a_test() {
         let Ok(args) = std::env::var(CHILD_ARGS) else { return };
         let args: Vec<String> = args.split('\u{1f}').map(String::from).collect();
         match args[0].as_str() {
             "guard" => drop(guard_main(&args[1..])),
             "demo-node" => drop(crate::systems::demo::node_main(&args[1..])),
+            "controller" => crate::systems::demo::tests::abandoned_controller(&args[1..]),
             other => panic!("unknown child {other}"),
         }
         std::process::exit(0);

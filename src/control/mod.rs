@@ -14,4 +14,6 @@ pub mod message;
 mod process;
 mod proxy;
 
+#[cfg(test)]
+pub(crate) use guard::tests::child;
 pub use guard::{die_with_parent, guard_main};

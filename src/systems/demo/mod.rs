@@ -21,7 +21,7 @@ mod peers;
 mod primary;
 mod quorum;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod wire;
 
 pub use lock::DemoLock;

@@ -1,17 +1,65 @@
 //! `perjury`: the command line and the controller behind it.
 
+mod casebook;
+mod cli;
 mod client;
+mod commands;
+mod conclude;
+mod config;
 mod control;
+mod environment;
+mod exit;
+mod faults;
+mod judging;
+mod not_tested;
 mod run;
+mod show;
+mod signals;
 mod store;
+mod subject;
 mod systems;
 
-fn main() -> std::process::ExitCode {
+use clap::Parser;
+use clap::error::ErrorKind;
+use cli::{Cli, Command};
+use exit::Failure;
+use signals::Signals;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
     // Nodes and guards of the demo cluster are this same binary; they are not for people, so clap never sees them.
-    let args: Vec<String> = std::env::args().skip(1).collect();
+    let args: Vec<String> = std::env::args_os().skip(1).map(|arg| arg.to_string_lossy().into_owned()).collect();
     match args.first().map(String::as_str) {
-        Some("demo-node") => systems::demo::node_main(&args[1..]),
-        Some("guard") => control::guard_main(&args[1..]),
-        _ => std::process::ExitCode::SUCCESS,
+        Some("demo-node") => return systems::demo::node_main(&args[1..]),
+        Some("guard") => return control::guard_main(&args[1..]),
+        Some(_) | None => {}
+    }
+    match Cli::try_parse() {
+        Ok(cli) => exit::report(dispatch(cli.command)),
+        Err(error) => {
+            // Nothing can be done about a closed terminal.
+            let _ = error.print();
+            match error.kind() {
+                ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitCode::SUCCESS,
+                _ => ExitCode::from(exit::USAGE),
+            }
+        }
+    }
+}
+
+fn dispatch(command: Command) -> Result<u8, Failure> {
+    let signals = || {
+        Signals::install().map_err(|error| Failure::new(exit::BUG, format!("installing signal handlers: {error}")))
+    };
+    match command {
+        Command::Test(args) => commands::test::run(*args, &signals()?),
+        Command::Check(args) => commands::check::run(&args, &signals()?),
+        Command::Explain(args) => commands::explain::run(&args, &signals()?),
+        Command::Report(args) => commands::report::run(&args, &signals()?),
+        Command::Convert(args) => commands::convert::run(&args),
+        Command::Casebook(args) => commands::casebook::run(&args, &signals()?),
+        Command::List { what } => commands::list::run(what),
+        Command::Completions { shell } => commands::manual::completions(shell),
+        Command::Man => commands::manual::man(),
     }
 }

@@ -25,6 +25,7 @@ use crate::keyed::Keyed;
 use crate::model::Model;
 use crate::objects::{Built, build};
 use crate::problem::Problem;
+use crate::search::until;
 use crate::spec::{ModelName, NilRead, Spec, Specified};
 use crate::verdict::{Counterexample, Property};
 use facts::{Act, Family, Happened, Reading};
@@ -47,7 +48,7 @@ pub fn explain(
     id: u32,
 ) -> Anomaly {
     let (mut part, core, fatal) = part_of(history, counterexample);
-    let told = crate::with_model!(spec.model, M => told::<M>(&mut part, spec, property, &core));
+    let told = crate::with_model!(spec.model, M => told::<M>(&mut part, spec, property, &core, fatal));
     let family = Family::of(spec.model.name());
     let initial = spec.initial.clone().unwrap_or(Value::Null);
     let scene = Scene::new(&part, &told.core, Base::from(property), reading(spec), &initial);
@@ -145,7 +146,13 @@ struct Told {
     states: Vec<StateSpan>,
 }
 
-fn told<M: Specified>(part: &mut History, spec: &Spec, property: Property, core: &[u32]) -> Told {
+fn told<M: Specified>(
+    part: &mut History,
+    spec: &Spec,
+    property: Property,
+    core: &[u32],
+    fatal: Option<u32>,
+) -> Told {
     let initial = spec.initial.clone().unwrap_or(Value::Null);
     let noun = Family::of(spec.model.name()).noun();
     // Whoever found the counterexample built the same problems; without one, the operations speak for themselves.
@@ -172,11 +179,11 @@ fn told<M: Specified>(part: &mut History, spec: &Spec, property: Property, core:
     match one_object(built, core) {
         Ok((problem, keys)) => {
             let name = name(part, &keys, noun);
-            tell(part, &problem, property, core, &supported, &name, reading(spec))
+            tell(part, &problem, property, core, fatal, &supported, &name, reading(spec))
         }
         Err(built) => {
             let problem: Problem<Keyed<M>> = built.joined(|keys| name(part, keys, noun));
-            tell(part, &problem, property, core, &supported, noun, reading(spec))
+            tell(part, &problem, property, core, fatal, &supported, noun, reading(spec))
         }
     }
 }
@@ -210,12 +217,24 @@ fn tell<M: Model>(
     problem: &Problem<M>,
     property: Property,
     core: &[u32],
+    fatal: Option<u32>,
     supported: &[u32],
     object: &str,
     reading: Reading,
 ) -> Told {
     let (with, legal) = projected(part, problem, property, supported, object, reading);
-    if legal { projected(part, problem, property, core, object, reading).0 } else { with }
+    if !legal {
+        return with;
+    }
+    let (without, legal) = projected(part, problem, property, core, object, reading);
+    match fatal {
+        // It was found in what was known at the fatal return: later returns can only take sources from it.
+        Some(fatal) if legal => {
+            let cut = until(problem, part.ops[fatal as usize].ret);
+            projected(part, &cut, property, core, object, reading).0
+        }
+        Some(_) | None => without,
+    }
 }
 
 /// What the projection to `core` tells, and whether it has a legal order after all: then it has no tables.

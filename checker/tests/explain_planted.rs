@@ -5,8 +5,10 @@
 mod explain_sketch;
 
 use checker::explain::explain;
+use checker::judge::{Limits, judge};
 use checker::{ModelName, Property};
 use explain_sketch::{Dice, core_of, history, spec};
+use std::sync::atomic::{AtomicBool, AtomicU64};
 
 /// A history that is being written down: each operation begins after the one before it has returned, unless it is slow.
 struct Plan {
@@ -71,14 +73,15 @@ impl Plan {
     }
 }
 
-/// Plants `kind` a hundred times; each must be called so, and its table must prove it.
+/// Plants `kind` a hundred times. It must be called so, told from the planted core and told from the core that the
+/// checker finds on its own, and the table must prove it.
 fn check(kind: &str, model: ModelName, property: Property, plant: impl Fn(&mut Plan)) {
-    let mut right = 0;
+    let (mut right, mut found) = (0, 0);
     for seed in 0..100 {
         let mut plan = Plan::new(seed);
         plant(&mut plan);
         let sketch = plan.sketch();
-        let history = history(&sketch);
+        let mut history = history(&sketch);
         let anomaly = explain(&history, &spec(model, &history), property, &core_of(&sketch), 1);
         let broken: u64 = anomaly.orders.iter().map(|row| row.count).sum();
         assert!(broken > 0 && broken == anomaly.orders_total, "no counterexample was planted:\n{sketch}");
@@ -87,9 +90,34 @@ fn check(kind: &str, model: ModelName, property: Property, plant: impl Fn(&mut P
         } else {
             println!("{kind} was called {}:\n{sketch}", anomaly.kind);
         }
+        let spec = spec(model, &history);
+        let limits = Limits {
+            stop: &AtomicBool::new(false),
+            bytes: 100 << 20,
+            threads: 1,
+            states: &AtomicU64::new(0),
+            progress: None,
+        };
+        let judged = judge(&mut history, &spec, property, &limits).expect("a verdict");
+        let violation = judged.violations.first().expect("a violation was planted");
+        let anomaly = explain(&history, &spec, property, &violation.counterexample, 1);
+        let broken: u64 = anomaly.orders.iter().map(|row| row.count).sum();
+        assert!(
+            broken > 0 && broken == anomaly.orders_total,
+            "no proof of what was found:\n{sketch}{anomaly:#?}"
+        );
+        if anomaly.kind == kind {
+            found += 1;
+        } else {
+            println!(
+                "{kind}, as it was found, was called {}: {:?}\n{sketch}",
+                anomaly.kind, violation.counterexample
+            );
+        }
     }
-    println!("{kind}, {} {}: {right} of 100", property.name(), model.name());
+    println!("{kind}, {} {}: planted {right}, found {found} of 100", property.name(), model.name());
     assert!(right >= 95, "{kind}: {right} of 100");
+    assert!(found >= 95, "{kind}: {found} of 100, as found");
 }
 
 fn registers(kind: &str, plant: impl Fn(&mut Plan)) {
@@ -342,7 +370,11 @@ fn lost_and_late_elements_are_called_so() {
 fn faults_of_queues_are_called_so() {
     for property in Property::all() {
         check("phantom-message", ModelName::Queue, property, |plan| {
-            plan.past("enqueue x #", "dequeue x null -> #");
+            for _ in 0..plan.dice.below(4) {
+                let (value, [a, b, _]) = (plan.fresh(), plan.clients());
+                plan.op("", a, &format!("enqueue x {value}"));
+                plan.op("", b, &format!("dequeue x null -> {value}"));
+            }
             let [_, b, _] = plan.clients();
             let never = plan.fresh() + 1000;
             plan.op("*", b, &format!("dequeue x null -> {never}"));

@@ -259,15 +259,15 @@ fn random(model: ModelName, property: Property, unique: bool, most: usize, dice:
 #[test]
 fn explanations_of_registers_are_proofs() {
     for property in Property::all() {
-        assert_eq!(check(ModelName::Register, property, true, 400, 6), 400);
-        check(ModelName::Register, property, false, 200, 6);
+        assert_eq!(check(ModelName::Register, property, true, 200, 6), 200);
+        check(ModelName::Register, property, false, 100, 6);
     }
 }
 
 #[test]
 fn explanations_of_cas_registers_are_proofs() {
     for property in Property::all() {
-        assert_eq!(check(ModelName::CasRegister, property, true, 300, 6), 300);
+        assert_eq!(check(ModelName::CasRegister, property, true, 150, 6), 150);
         check(ModelName::CasRegister, property, false, 200, 6);
     }
 }

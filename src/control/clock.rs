@@ -93,11 +93,6 @@ impl Clock {
         self.current(false).rated()
     }
 
-    /// How much true time passes while the rate-only clock passes `span`: what a timer has to sleep.
-    pub fn true_span(&self, span: Duration) -> Duration {
-        span.div_f64(self.current(false).setting.rate.max(0.001))
-    }
-
     /// Reads the file now, whenever it was read last.
     pub fn look(&self) {
         drop(self.current(true));

@@ -31,13 +31,15 @@ mod tree;
 
 use crate::keyed::Keyed;
 use crate::model::Model;
-use crate::problem::Problem;
-use crate::verdict::{Budget, Verdict, Witness};
+use crate::problem::{ObjOp, Problem};
+use crate::search::{self as linearization, search_up_to};
+use crate::verdict::{Budget, Reason, Verdict, Witness};
 use chains::Chains;
 pub use decide::Method;
 use decide::{Answer, decide};
 pub use proof::{Proof, Step};
 pub use saturate::Rule;
+use std::sync::atomic::Ordering;
 
 /// The order of all operations that follows from a linearization of each object (its indices into `History::ops`, first
 /// to last), or `None` if it breaks the order of a process. O(n log n).
@@ -64,15 +66,71 @@ pub fn accept_from_linearizations<M: Model>(
 ///
 /// A complete decision procedure: [`Verdict::Unknown`] only when the budget ends. Operations that were never answered
 /// may be left out; those that are not stay where their process sent them.
-/// Cost: near linear where saturation or the first descent decides, else up to O(n^k) frontiers for k processes.
+/// Cost: near linear where the objects are linearizable, or saturation or the first descent decides, else up to O(n^k)
+/// frontiers for k processes.
 pub fn sequential<M: Model>(problem: &Problem<Keyed<M>>, budget: &Budget<'_>) -> (Verdict, Method) {
-    let (answer, method) = decide(problem, u64::MAX, budget);
-    let verdict = match answer {
-        Answer::Order(order) => Verdict::Valid(Witness { order }),
-        Answer::Nothing(refutation) => Verdict::Invalid(shrink::shrink(problem, &refutation, budget)),
-        Answer::GaveUp(reason) => Verdict::Unknown(reason),
-    };
-    (verdict, method)
+    let mut perhaps_linearizable = true;
+    let mut patience = FIRST_TURN;
+    // Either question may be the easier one: they take turns, each longer than all before.
+    loop {
+        if perhaps_linearizable {
+            match linearizations(problem, patience, budget) {
+                Linearized::All(orders) => match accept_from_linearizations(problem, &orders) {
+                    Some(witness) => return (Verdict::Valid(witness), Method::Linearizations),
+                    None => perhaps_linearizable = false,
+                },
+                Linearized::NotAll => perhaps_linearizable = false,
+                Linearized::GaveUp => {}
+            }
+        }
+        let most = if perhaps_linearizable { patience } else { u64::MAX };
+        let (answer, method) = decide(problem, most, budget);
+        let verdict = match answer {
+            Answer::Order(order) => Verdict::Valid(Witness { order }),
+            Answer::Nothing(refutation) => Verdict::Invalid(shrink::shrink(problem, &refutation, budget)),
+            Answer::GaveUp(Reason::Stopped)
+                if perhaps_linearizable && !budget.stop.load(Ordering::Relaxed) =>
+            {
+                patience = patience.saturating_mul(8);
+                continue;
+            }
+            Answer::GaveUp(reason) => Verdict::Unknown(reason),
+        };
+        return (verdict, method);
+    }
+}
+
+/// Configurations that each object's linearization, and then each search for an order of all, may take at first.
+const FIRST_TURN: u64 = 50_000;
+
+/// Whether each object alone is linearizable.
+enum Linearized {
+    /// Each has this order, as indices into `History::ops`.
+    All(Vec<Vec<u32>>),
+    /// One is not.
+    NotAll,
+    /// That took too long.
+    GaveUp,
+}
+
+fn linearizations<M: Model>(problem: &Problem<Keyed<M>>, most: u64, budget: &Budget<'_>) -> Linearized {
+    let models = &problem.model.objects;
+    let mut of_object: Vec<Vec<ObjOp<M::Op>>> = vec![Vec::new(); models.len()];
+    for op in &problem.ops {
+        of_object[op.op.object as usize].push(op.with(op.op.op));
+    }
+    let mut orders = Vec::with_capacity(models.len());
+    for (model, ops) in models.iter().zip(of_object) {
+        let alone = Problem { model: model.clone(), ops };
+        match search_up_to(&alone, budget, most) {
+            linearization::Found::Order(order) => {
+                orders.push(order.into_iter().map(|i| alone.ops[i as usize].source).collect());
+            }
+            linearization::Found::Fatal(_) => return Linearized::NotAll,
+            linearization::Found::GaveUp(_) => return Linearized::GaveUp,
+        }
+    }
+    Linearized::All(orders)
 }
 
 /// The circle that proves that `problem` is not sequential, if saturation finds one: for explanations of a small core.

@@ -4,9 +4,11 @@ mod examples;
 mod histories;
 mod scale;
 
-use super::{Method, sequential};
+use super::decide::{Answer, Method, decide, relevant};
+use super::search::{Found, search};
+use super::sequential;
 use crate::counter::Counter;
-use crate::keyed::Keyed;
+use crate::keyed::{Keyed, KeyedOp};
 use crate::kv::Kv;
 use crate::lock::Lock;
 use crate::model::Model;
@@ -14,9 +16,10 @@ use crate::multi_register::MultiRegister;
 use crate::mutex::Mutex;
 use crate::problem::Problem;
 use crate::queue::Queue;
-use crate::register::Register;
+use crate::register::{Register, RegisterOp};
 use crate::set::GrowSet;
 use crate::spec::Specified;
+use crate::testing::Letters;
 use crate::verdict::{Budget, Counterexample, Property, Verdict};
 use crate::{ModelName, build, oracle};
 use histories::{Dice, Said, Shape, history, random, spec};
@@ -42,21 +45,44 @@ fn judge_counting<M: Model>(problem: &Problem<Keyed<M>>) -> (Verdict, Method, u6
 
 /// Judges a history, compares with the oracle, and says whether it is sequential.
 fn agrees<M: Specified>(said: &[Said], model: ModelName) -> bool {
-    let problem = problem::<M>(said, model);
-    let expected = oracle::sequential(&problem);
-    let (verdict, method) = judge(&problem);
+    agree_on(&problem::<M>(said, model))
+}
+
+fn agree_on<M: Model>(problem: &Problem<Keyed<M>>) -> bool {
+    let expected = oracle::sequential(problem);
+    let (verdict, method) = judge(problem);
     let found = match verdict {
         Verdict::Valid(witness) => {
-            replay(&problem, &witness.order);
+            replay(problem, &witness.order);
             true
         }
         Verdict::Invalid(core) => {
-            proves(&problem, &core);
+            proves(problem, &core);
             false
         }
-        Verdict::Unknown(reason) => panic!("{reason:?} for {said:#?}"),
+        Verdict::Unknown(reason) => panic!("{reason:?} for {:#?}", problem.ops),
     };
-    assert_eq!(found, expected, "{method:?} on {said:#?}");
+    assert_eq!(found, expected, "{method:?} on {:#?}", problem.ops);
+    // The same without the help of linearizations, and by the search alone, which knows nothing of cells.
+    let (stop, states) = (AtomicBool::new(false), AtomicU64::new(0));
+    let budget = Budget { stop: &stop, bytes: 1 << 30, states: &states };
+    match decide(problem, u64::MAX, &budget) {
+        (Answer::Order(order), _) => {
+            replay(problem, &order);
+            assert!(expected, "{order:?} of {:#?}", problem.ops);
+        }
+        (Answer::Nothing(_), method) => assert!(!expected, "{method:?} on {:#?}", problem.ops),
+        (Answer::GaveUp(reason), _) => panic!("{reason:?} for {:#?}", problem.ops),
+    }
+    let chains = relevant(problem);
+    match search(&problem.model.objects, &chains, &[], u64::MAX, &budget) {
+        Found::Order(order) => {
+            replay(problem, &chains.sources(&order));
+            assert!(expected, "{order:?} of {:#?}", problem.ops);
+        }
+        Found::Nothing => assert!(!expected, "the search finds no order of {:#?}", problem.ops),
+        Found::GaveUp(reason) => panic!("{reason:?} for {:#?}", problem.ops),
+    }
     expected
 }
 
@@ -136,4 +162,97 @@ fn random_histories_of_every_model_are_judged_as_the_oracle_judges_them() {
         println!("{model:?}: {} sequential, {} not", tally[1], tally[0]);
         assert!(tally[0] > 0 && tally[1] > 0, "{model:?}: both answers occur: {tally:?}");
     }
+}
+
+/// How many operations the enumerated histories have: `PERJURY_ALL=4` is the long run, about an hour.
+fn every_up_to() -> usize {
+    std::env::var("PERJURY_ALL").ok().and_then(|n| n.parse().ok()).unwrap_or(3)
+}
+
+/// The operations of a problem on several objects, as `object_of` says.
+fn spread<M: Model>(
+    problem: &Problem<M>,
+    object_of: impl Fn(usize) -> u32,
+    objects: usize,
+) -> Problem<Keyed<M>> {
+    let names = (0..objects).map(|object| object.to_string()).collect();
+    let model = Keyed { objects: vec![problem.model.clone(); objects], names };
+    let on = |(i, op): (usize, &crate::ObjOp<M::Op>)| op.with(KeyedOp { object: object_of(i), op: op.op });
+    Problem { model, ops: problem.ops.iter().enumerate().map(on).collect() }
+}
+
+fn every<M: Specified>(model: ModelName) {
+    let letters = Letters::<M>::new(model);
+    let mut judged = [0u64, 0];
+    for n in 0..=every_up_to() {
+        letters.every(n, 3, &mut |problem| {
+            // On one key; and on two in every way, if that is not the bulk of them all.
+            let spread_too = n < every_up_to() || every_up_to() > 3;
+            for keys in 0..if spread_too { 1usize << n.saturating_sub(1) } else { 1 } {
+                let object_of = |i: usize| if i == 0 { 0 } else { (keys >> (i - 1) & 1) as u32 };
+                judged[usize::from(agree_on(&spread(problem, object_of, 2)))] += 1;
+            }
+        });
+    }
+    println!("every {}: {} sequential, {} not", model.name(), judged[1], judged[0]);
+    assert!(judged[0] > 0 && judged[1] > 0, "both answers occur");
+}
+
+#[test]
+fn every_tiny_history_on_one_key_and_on_two_is_judged_as_the_oracle_judges_it() {
+    every::<Register>(ModelName::Register);
+    every::<Register>(ModelName::CasRegister);
+    every::<MultiRegister>(ModelName::MultiRegister);
+    every::<Kv>(ModelName::Kv);
+    every::<GrowSet>(ModelName::Set);
+    every::<Queue>(ModelName::Queue);
+    every::<Counter>(ModelName::Counter);
+    every::<Mutex>(ModelName::Mutex);
+    every::<Lock>(ModelName::Lock);
+}
+
+#[test]
+fn small_programs_that_read_anything_are_judged_as_the_oracle_judges_them() {
+    // Store buffers, independent reads, messages and coherence are all among these.
+    let mut dice = Dice(0x117_A05);
+    let mut tally = [0, 0];
+    for _ in 0..cases() * 4 {
+        let shape = Shape {
+            ops: 4 + dice.below(6),
+            processes: 2 + dice.below(3),
+            keys: 1 + dice.below(2),
+            values: 1 + dice.below(2),
+            crashed: [0, 0, 25][dice.below(3) as usize],
+            lies: 100,
+            unique: false,
+        };
+        let model = if dice.percent(70) { ModelName::Register } else { ModelName::CasRegister };
+        let said = random(model, shape, &mut dice);
+        tally[usize::from(agrees_for(model, &said))] += 1;
+    }
+    println!("small programs: {} sequential, {} not", tally[1], tally[0]);
+    assert!(tally[0] > 0 && tally[1] > 0, "both answers occur: {tally:?}");
+}
+
+#[test]
+fn late_replicas_with_one_lie_are_judged_as_the_oracle_judges_them() {
+    let mut dice = Dice(0x1A66);
+    let mut tally = [0, 0];
+    for _ in 0..cases() * 2 {
+        let values = [None, Some(1), Some(2)][dice.below(3) as usize];
+        let (processes, keys) = (2 + dice.below(2) as u32, 1 + dice.below(2) as u32);
+        let mut problem = scale::lagging(9, processes, keys, values, &mut dice);
+        let one = dice.below(9) as usize;
+        let seen = |op| match op {
+            RegisterOp::Read(value) => Some(value),
+            _ => None,
+        };
+        let other = problem.ops[dice.below(9) as usize].op.op;
+        if let (Some(_), Some(value)) = (seen(problem.ops[one].op.op), seen(other)) {
+            problem.ops[one].op.op = RegisterOp::Read(value);
+        }
+        tally[usize::from(agree_on(&problem))] += 1;
+    }
+    println!("late replicas: {} sequential, {} not", tally[1], tally[0]);
+    assert!(tally[0] > 0 && tally[1] > 0, "both answers occur: {tally:?}");
 }

@@ -18,7 +18,7 @@ fn registers(keys: u32) -> Keyed<Register> {
 
 /// Replicas that apply one log, each as late as it likes: a process reads what its replica holds, and its own writes wait
 /// until its replica has caught up.
-fn lagging(
+pub fn lagging(
     n: u32,
     processes: u32,
     keys: u32,
@@ -156,6 +156,11 @@ fn a_million_linearizable_operations_are_accepted_from_the_orders_of_their_keys(
     let witness = accept_from_linearizations(&problem, &orders).expect("linearizable per key, so sequential");
     println!("a million linearizable ops merged: {:?}", began.elapsed());
     assert_eq!(witness.order.len(), n as usize);
+    let began = Instant::now();
+    let (verdict, method, _) = judge_counting(&problem);
+    println!("a million linearizable ops, orders found and merged: {:?}", began.elapsed());
+    assert!(matches!(verdict, Verdict::Valid(_)), "by {method:?}");
+    assert_eq!(method, Method::Linearizations);
     let mut held = vec![ValueId::NULL; keys as usize];
     let mut last = vec![None; processes as usize];
     for source in witness.order {

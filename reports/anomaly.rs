@@ -49,7 +49,7 @@ fn card(results: &Results, anomaly: &Anomaly) -> Markup {
             }
             @if results.anomalies.first().is_some_and(|first| first.id != anomaly.id) { p.story { (anomaly.story) } }
             div class={ "pair" @if drawn.wide { " wide" } } {
-                figure.pic { div.scroll { (drawn.svg) } figcaption { (caption(&drawn)) } }
+                figure.pic { div.scroll tabindex="0" { (drawn.svg) } figcaption { (caption(&drawn)) } }
                 div.why { (why(anomaly)) }
             }
             div.context {

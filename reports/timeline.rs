@@ -9,9 +9,11 @@ use history::{History, Op, ValueId};
 use maud::{Markup, html};
 use std::collections::BTreeMap;
 
-const WIDTH: f64 = 1312.0;
+const WIDTH: f64 = 1100.0;
 const LEFT: f64 = 92.0;
 const RIGHT: f64 = 76.0;
+/// Names of faults are 11 pixels high and bold, which is wider than the rest.
+const BOLD: f64 = 12.4;
 const LANE: f64 = 19.0;
 const LANES_MAX: usize = 12;
 const GRAPH: f64 = 74.0;
@@ -36,7 +38,7 @@ pub fn timeline(results: &Results, history: &History, axis: Option<Axis>, bucket
                 small { @if axis.timed { "the whole run, " (crate::text::span(axis.length())) } @else { "the whole history; it records no times, so this is the sequence of its events" } }
                 span.legend { span.aok { "ok" } span.afail { "failed" } span.ainfo { "never answered" }
                     @if !results.anomalies.is_empty() { span.lbad { "anomaly" } } } }
-            div.scroll { (svg) }
+            div.scroll tabindex="0" { (svg) }
             @for note in notes { p.note { (note) } }
         }
     }
@@ -136,8 +138,8 @@ impl Drawing<'_> {
             let bit = if fault.bit.is_some() { "" } else { " · not seen to bite" };
             let mut label = cut(&format!("{} {}{bit}", fault.kind, fault.what), 56);
             let (from, to) = (self.x(fault.injected), self.x(self.end(fault)));
-            let start = label_start(from, wide(&label, 11.0));
-            let mut until = to.max(start + wide(&label, 11.0)) + 8.0;
+            let start = label_start(from, wide(&label, BOLD));
+            let mut until = to.max(start + wide(&label, BOLD)) + 8.0;
             let begin = from.min(start);
             let mut lane = taken.iter().position(|t| *t <= begin).unwrap_or(taken.len());
             if lane >= LANES_MAX {
@@ -177,7 +179,7 @@ impl Drawing<'_> {
                     rect x=(px(from)) y=(px(y)) width=(px((to - from).max(2.0))) height=(px(LANE - 3.0)) rx="3" {}
                     @if let Some(bit) = fault.bit { path d=(format!("M{:.1} {:.1}v{:.1}", self.x(bit), y, LANE - 3.0)) {} }
                     @if !lane.label.is_empty() {
-                        text x=(px(label_start(from, wide(&lane.label, 11.0)) + 5.0)) y=(px(y + 12.0)) { (lane.label) }
+                        text x=(px(label_start(from, wide(&lane.label, BOLD)) + 5.0)) y=(px(y + 12.0)) { (lane.label) }
                     }
                 }
             }
@@ -213,7 +215,7 @@ impl Drawing<'_> {
     fn ticks(&self, y: f64) -> Markup {
         let unit = if self.axis.timed { 1e9 } else { 1.0 };
         let length = self.axis.length() as f64 / unit;
-        let step = nice_step(length, 12.0).max(if self.axis.timed { 1e-9 } else { 1.0 });
+        let step = nice_step(length, 11.0).max(if self.axis.timed { 1e-9 } else { 1.0 });
         let n = (length / step).floor() as usize;
         html! {
             @for i in 0..=n {
@@ -290,7 +292,7 @@ impl Drawing<'_> {
         html! {
             @for (x, ids) in groups {
                 @let label = if ids.len() == 1 { ids[0].to_string() } else { format!("{}×", ids.len()) };
-                @let w = wide(&label, 11.0).max(8.0) + 10.0;
+                @let w = wide(&label, BOLD).max(8.0) + 10.0;
                 g.flag {
                     title { @if ids.len() == 1 { "Anomaly " } @else { "Anomalies " } (crate::text::list(&ids.iter().map(u32::to_string).collect::<Vec<_>>())) }
                     path d=(format!("M{x:.1} {:.1}V{bottom:.1}", y)) {}

@@ -10,6 +10,8 @@ use route::{Node, Rect, Scene};
 
 /// Width of a picture that shares its line with the reasons.
 const BESIDE: u32 = 812;
+/// Widest picture that is still readable there, made a little smaller.
+const BESIDE_MAX: u32 = 930;
 /// Width of a picture that has the line for itself.
 const ALONE: u32 = 1312;
 const TOP: f64 = 42.0;
@@ -33,7 +35,7 @@ pub fn picture(anomaly: &Anomaly, id: &str) -> Picture {
     let left = gutter(&plan);
     let needs = needs(&plan, &ops, anomaly);
     let narrow = place(plan.columns.len() + 1, &needs, 0).last().copied().unwrap_or(0) + left + 14;
-    let wide = narrow > BESIDE;
+    let wide = narrow > BESIDE_MAX;
     let width = narrow.max(if wide { ALONE } else { BESIDE });
     let x: Vec<f64> = place(plan.columns.len() + 1, &needs, width - left - 14)
         .into_iter()

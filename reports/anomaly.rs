@@ -6,7 +6,7 @@ use crate::summary::{adjective, orders_heading};
 use crate::terminal::{self, Look};
 use crate::text::{count, list, many, moment, number_word, title};
 use crate::timeline::band_class;
-use history::results::{Anomaly, FaultRecord, OrderRow, Results, Role};
+use history::results::{Anomaly, OrderRow, Results, Role};
 use maud::{Markup, html};
 
 /// Cards for at most this many; one for each pattern comes first.
@@ -54,7 +54,7 @@ fn card(results: &Results, anomaly: &Anomaly) -> Markup {
             }
             div.context {
                 (orders(anomaly))
-                (coincides(anomaly, &results.faults))
+                (coincides(results, anomaly))
                 (alone(results, anomaly))
             }
             (as_text(anomaly))
@@ -158,7 +158,8 @@ fn order(anomaly: &Anomaly, row: &OrderRow) -> Markup {
     }
 }
 
-fn coincides(anomaly: &Anomaly, faults: &[FaultRecord]) -> Markup {
+fn coincides(results: &Results, anomaly: &Anomaly) -> Markup {
+    let faults = &results.faults;
     let mut nodes: Vec<(&str, Vec<&str>)> = Vec::new();
     for op in &anomaly.ops {
         if let Some(node) = &op.node {
@@ -172,7 +173,11 @@ fn coincides(anomaly: &Anomaly, faults: &[FaultRecord]) -> Markup {
         div {
             h3.sub { "What it coincides with" }
             @if anomaly.coincides.is_empty() {
-                p { @if faults.is_empty() { "No fault was injected." } @else { "No fault was in force." } }
+                p { @match (faults.is_empty(), results.run.is_some()) {
+                    (true, true) => "No fault was injected.",
+                    (true, false) => "The history records no fault.",
+                    (false, _) => "No fault was in force.",
+                } }
             }
             @for c in &anomaly.coincides {
                 p { span class={ "chip " (band_class(&c.kind)) } { (c.kind) } " " b { (c.what) }

@@ -66,7 +66,7 @@ fn all(results: &Results, history: &History) -> Vec<Figure> {
         name: "Faults",
         value: count(results.faults.len() as u64),
         beside: if results.faults.is_empty() {
-            "injected".to_string()
+            if results.run.is_some() { "injected" } else { "recorded" }.to_string()
         } else {
             format!("{bit} seen to bite")
         },

@@ -41,13 +41,15 @@ pub fn picture(anomaly: &Anomaly, id: &str) -> Picture {
         .into_iter()
         .map(|x| f64::from(x + left + 8))
         .collect();
+    // An arrow back within the first row goes over it.
+    let top = if loops_over_first_row(&plan, &ops, anomaly) { TOP + 24.0 } else { TOP };
     // Few rows can afford more room for the arrows between them.
     let pitch = match plan.rows.len() {
         0..=2 => 108.0,
         3 => 84.0,
         _ => 66.0,
     };
-    let drawing = Drawing { anomaly, plan: &plan, ops: &ops, x: &x, width: f64::from(width), pitch, id };
+    let drawing = Drawing { anomaly, plan: &plan, ops: &ops, x: &x, width: f64::from(width), top, pitch, id };
     Picture { svg: drawing.svg(), wide, left_out: plan.left_out }
 }
 
@@ -126,6 +128,16 @@ fn needs(plan: &Plan, ops: &[&CoreOp], anomaly: &Anomaly) -> Vec<(usize, usize, 
     needs
 }
 
+fn loops_over_first_row(plan: &Plan, ops: &[&CoreOp], anomaly: &Anomaly) -> bool {
+    anomaly.edges.iter().any(|edge| match (find(ops, &edge.from), find(ops, &edge.to)) {
+        (Some(from), Some(to)) => {
+            let (from, to) = (plan.bars[from], plan.bars[to]);
+            from.row == 0 && to.row == 0 && from.end.is_none_or(|end| end >= to.start)
+        }
+        (_, _) => false,
+    })
+}
+
 fn find(ops: &[&CoreOp], label: &str) -> Option<usize> {
     ops.iter().position(|op| op.label == label)
 }
@@ -168,6 +180,8 @@ struct Drawing<'a> {
     ops: &'a [&'a CoreOp],
     x: &'a [f64],
     width: f64,
+    /// Where the first row begins.
+    top: f64,
     /// From row to row.
     pitch: f64,
     id: &'a str,
@@ -175,7 +189,7 @@ struct Drawing<'a> {
 
 impl Drawing<'_> {
     fn svg(&self) -> Markup {
-        let rows_end = TOP + self.pitch * self.plan.rows.len() as f64 - (self.pitch - BOX) + 12.0;
+        let rows_end = self.top + self.pitch * self.plan.rows.len() as f64 - (self.pitch - BOX) + 12.0;
         let strip = rows_end + 14.0;
         let height = if self.plan.cells.is_empty() { rows_end + 4.0 } else { strip + STRIP + 4.0 };
         let mut scene = self.scene(rows_end);
@@ -231,7 +245,7 @@ impl Drawing<'_> {
         let mut nodes = Vec::new();
         let mut texts = Vec::new();
         for (op, bar) in self.ops.iter().zip(&self.plan.bars) {
-            let y0 = TOP + self.pitch * bar.row as f64;
+            let y0 = self.top + self.pitch * bar.row as f64;
             let x0 = self.x[bar.start];
             let x1 = bar.end.map_or(self.end(), |end| self.x[end]);
             nodes.push(Node {
@@ -273,7 +287,7 @@ impl Drawing<'_> {
         let from = self.x.first().copied().unwrap_or(0.0) - 8.0;
         html! {
             @for r in 0..self.plan.rows.len() {
-                @let y = TOP + self.pitch * r as f64 + BOX / 2.0;
+                @let y = self.top + self.pitch * r as f64 + BOX / 2.0;
                 @let (name, nodes) = row_names(self.plan, r);
                 path class="row" d=(format!("M{from:.1} {y:.1}H{:.1}", self.end())) {}
                 text class="name" x="0" y=(px(if nodes.is_empty() { y + 4.0 } else { y - 2.0 })) { (name) }

@@ -69,7 +69,7 @@ pub struct Scene {
 }
 
 /// How far above its boxes an arrow between two operations of one row may run.
-const ABOVE: [f64; 3] = [12.0, 17.0, 7.0];
+const ABOVE: [f64; 3] = [24.0, 30.0, 16.0];
 
 impl Scene {
     /// The cheapest way for an arrow from one operation to another, which becomes part of the scene.

@@ -2,7 +2,7 @@
 
 use crate::cluster::Cluster;
 use crate::journal::Journal;
-use history::{Call, Event};
+use history::{Event, Value};
 use std::time::Duration;
 
 /// Where a fault is done: the cluster behind its journal, and the fault's number.
@@ -47,10 +47,10 @@ pub enum Claim {
 /// A request that a fault wants to be made.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Asked {
-    /// The node, on a session that was opened before the fault was injected.
+    /// The node, on every session with it that was opened for the fault and has no open call.
     pub node: usize,
-    /// A write that was just acknowledged elsewhere; asked for is a read of what it wrote.
-    pub after: Call,
+    /// The key; asked for is a read of it.
+    pub key: Option<Value>,
     /// How long the answer may take.
     pub timeout: Duration,
 }

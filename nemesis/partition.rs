@@ -2,8 +2,10 @@
 
 use crate::cluster::{End, Link, LinkRule, NodeState, Pass};
 use crate::draw::Dice;
-use crate::fault::{Claim, Fault, Site};
+use crate::fault::{Asked, Claim, Drive, Fault, Site};
+use history::{Event, Kind, Value};
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 /// Who does not hear whom. One-way cuts are those where only one of a pair is deaf.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
@@ -135,12 +137,22 @@ pub struct Partition {
     clients: Vec<usize>,
     primary: bool,
     pass: Pass,
+    /// The key that was answered for last.
+    key: Option<Value>,
+    /// When the minority was asked last, after the injection.
+    asked: Duration,
 }
+
+/// How often the minority is asked something, beside what clients ask it anyway: they mostly wait for its answers.
+const ASK: Duration = Duration::from_millis(100);
+/// How long it may take to answer that.
+const ANSWER: Duration = Duration::from_millis(200);
 
 impl Partition {
     /// Cuts links between nodes; `nodes` is how many there are. Bytes are held back in silence, as by a cut cable.
     pub fn new(grudge: Grudge, nodes: usize) -> Partition {
-        Partition { grudge, nodes, clients: Vec::new(), primary: false, pass: Pass::Stall }
+        let (clients, key, asked) = (Vec::new(), None, Duration::ZERO);
+        Partition { grudge, nodes, clients, primary: false, pass: Pass::Stall, key, asked }
     }
 
     /// The same, said to be aimed at the primary.
@@ -228,6 +240,23 @@ impl Fault for Partition {
             between.chain(clients).map(|(from, to)| (Link { from, to }, rule)).collect();
         site.journal.links(site.id, &rules)?;
         Ok(self.words(site))
+    }
+
+    fn saw(&mut self, event: &Event, _: &Site<'_>) {
+        if event.kind == Kind::Ok && event.key.is_some() {
+            self.key = event.key.clone();
+        }
+    }
+
+    /// That a minority does not answer, or answers what the others would, is only known of one that was asked.
+    fn drive(&mut self, _: &Site<'_>, elapsed: Duration) -> Result<Drive, String> {
+        match self.cut_off().first() {
+            Some(&node) if self.key.is_some() && elapsed >= self.asked + ASK => {
+                self.asked = elapsed;
+                Ok(Drive::Ask(Asked { node, key: self.key.clone(), timeout: ANSWER }))
+            }
+            Some(_) | None => Ok(Drive::Idle),
+        }
     }
 
     fn bit(&mut self, site: &Site<'_>) -> Result<Option<String>, String> {

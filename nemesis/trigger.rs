@@ -1,6 +1,6 @@
 //! Moments that are made by what the cluster does, not by a clock.
 
-use history::{Call, Event, Kind, Process};
+use history::{Event, Kind, Process};
 
 /// What has to happen. A trigger hears events from the moment it was set on.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,9 +41,4 @@ impl Trigger {
             }
         }
     }
-}
-
-/// The call that an event completes or makes.
-pub(crate) fn call_of(event: &Event) -> Call {
-    Call { f: event.f.clone(), key: event.key.clone(), value: event.value.clone() }
 }

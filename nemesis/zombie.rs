@@ -2,8 +2,8 @@
 
 use crate::cluster::NodeState;
 use crate::fault::{Asked, Claim, Drive, Fault, Site};
-use crate::trigger::{Trigger, call_of};
-use history::{Event, Kind, Process};
+use crate::trigger::Trigger;
+use history::{Event, Kind, Process, Value};
 use std::collections::HashSet;
 use std::time::Duration;
 
@@ -31,9 +31,9 @@ pub struct Zombie {
 #[derive(Clone, Debug, PartialEq)]
 enum Step {
     Waiting,
-    /// The words of the trigger, and the request to make after it.
-    Seen(String, history::Call),
-    Asking(history::Call),
+    /// The words of the trigger, and the key that was written.
+    Seen(String, Option<Value>),
+    Asking(Option<Value>),
     /// Asked at this time after the injection.
     Asked(Duration),
     /// Nobody else acknowledged anything.
@@ -93,7 +93,7 @@ impl Fault for Zombie {
         };
         if self.step == Step::Waiting && self.began.contains(&process) {
             if let Some(words) = trigger.fires(event) {
-                self.step = Step::Seen(words, call_of(event));
+                self.step = Step::Seen(words, event.key.clone());
             }
         }
     }
@@ -106,13 +106,13 @@ impl Fault for Zombie {
                 self.step = Step::GaveUp;
                 Drive::Over
             }
-            Step::Seen(words, call) => {
-                self.step = Step::Asking(call);
+            Step::Seen(words, key) => {
+                self.step = Step::Asking(key);
                 Drive::Fired(words)
             }
-            Step::Asking(after) => {
+            Step::Asking(key) => {
                 self.step = Step::Asked(elapsed);
-                Drive::Ask(Asked { node: self.node, after, timeout: LIE_IN_WAIT + Duration::from_secs(1) })
+                Drive::Ask(Asked { node: self.node, key, timeout: LIE_IN_WAIT + Duration::from_secs(1) })
             }
             Step::Asked(at) if elapsed < at + LIE_IN_WAIT => Drive::Busy,
             Step::Asked(_) | Step::GaveUp => Drive::Over,

@@ -3,7 +3,7 @@
 use super::desk::FaultId;
 use super::progress::Progress;
 use super::recorder::Watch;
-use super::stage::{Session, Stage};
+use super::stage::{Handle, Session, Stage, StageError};
 use nemesis::{Claim, Drive, Fault, Planned};
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,8 +17,8 @@ const PROBE: Duration = Duration::from_millis(100);
 const ROLES: Duration = Duration::from_millis(250);
 /// How much longer a fault may stay that has not been seen to bite yet.
 const UNPROVED: Duration = Duration::from_millis(1500);
-/// Idle sessions that are opened for a fault that asks.
-const IDLE_SESSIONS: usize = 2;
+/// Sessions for a fault that asks a node something.
+const ASKERS: usize = 2;
 
 /// Carries out `planned` until `stop`. Whatever is in force then is left to be healed by the stage.
 pub(super) fn haunt(stage: &Stage, planned: Vec<Planned>, stop: &AtomicBool, progress: &Progress) {
@@ -46,7 +46,7 @@ pub(super) fn haunt(stage: &Stage, planned: Vec<Planned>, stop: &AtomicBool, pro
         progress.next_fault(planned.front().map(|p| (p.kind, p.at)));
     }
     for active in haunting.active {
-        active.sessions.into_iter().for_each(|s| stage.close(s));
+        active.askers.into_iter().for_each(|a| stage.close(a.session));
     }
 }
 
@@ -71,7 +71,28 @@ struct Active {
     length: Duration,
     bit: bool,
     proved_at: Instant,
-    sessions: Vec<Session>,
+    askers: Vec<Asker>,
+}
+
+/// A session for what a fault wants to be asked.
+struct Asker {
+    session: Session,
+    node: usize,
+    open: Option<Handle>,
+}
+
+impl Asker {
+    fn new(session: Session, node: usize) -> Asker {
+        Asker { session, node, open: None }
+    }
+
+    /// Whether no call of it is open.
+    fn free(&mut self) -> bool {
+        if self.open.as_ref().is_some_and(|h| h.wait_for(Duration::ZERO).is_some()) {
+            self.open = None;
+        }
+        self.open.is_none()
+    }
 }
 
 fn clash(a: &[Claim], b: &[Claim]) -> bool {
@@ -110,7 +131,7 @@ impl Haunting<'_> {
         if clash(&fault.claims(), &busy) {
             return Err(planned);
         }
-        let Ok(sessions) = self.open_sessions(&*fault) else { return Err(planned) };
+        let Ok(askers) = self.open_askers(&*fault) else { return Err(planned) };
         match desk.inject(fault) {
             Ok(id) => {
                 let what = desk.records().get(id as usize - 1).map(|r| r.what.clone()).unwrap_or_default();
@@ -123,31 +144,32 @@ impl Haunting<'_> {
                     length,
                     bit: false,
                     proved_at: now - PROBE,
-                    sessions,
+                    askers,
                 });
             }
             Err(error) => {
                 self.progress.event(&format!("{} failed: {error}", planned.kind));
-                sessions.into_iter().for_each(|s| self.stage.close(s));
+                askers.into_iter().for_each(|a| self.stage.close(a.session));
             }
         }
         Ok(())
     }
 
-    fn open_sessions(&self, fault: &dyn Fault) -> Result<Vec<Session>, ()> {
-        let mut sessions = Vec::new();
+    /// Opens the sessions that a fault needs to have been opened before it.
+    fn open_askers(&self, fault: &dyn Fault) -> Result<Vec<Asker>, StageError> {
+        let mut askers: Vec<Asker> = Vec::new();
         for node in fault.needs_sessions() {
-            for _ in 0..IDLE_SESSIONS {
+            for _ in 0..ASKERS {
                 match self.stage.open(node) {
-                    Ok(session) => sessions.push(session),
-                    Err(_) => {
-                        sessions.into_iter().for_each(|s| self.stage.close(s));
-                        return Err(());
+                    Ok(session) => askers.push(Asker::new(session, node)),
+                    Err(error) => {
+                        askers.into_iter().for_each(|a| self.stage.close(a.session));
+                        return Err(error);
                     }
                 }
             }
         }
-        Ok(sessions)
+        Ok(askers)
     }
 
     /// Hears what has happened; this is also how time passes here.
@@ -181,12 +203,18 @@ impl Haunting<'_> {
                     self.progress.event(&words);
                 }
                 Ok(Drive::Ask(asked)) => {
-                    let call = self.stage.workload().fresh(asked.after.key.as_ref());
-                    for session in &active.sessions {
-                        // The answer is for the history; nobody waits for it here.
-                        drop(self.stage.call(*session, call.clone(), asked.timeout));
+                    // A fault that needs no sessions from before it gets them when it asks.
+                    while active.askers.iter().filter(|a| a.node == asked.node).count() < ASKERS {
+                        let Ok(session) = self.stage.session(asked.node) else { break };
+                        active.askers.push(Asker::new(session, asked.node));
                     }
-                    active.bit = self.stage.desk().prove(active.id).unwrap_or(false);
+                    let call = self.stage.workload().fresh(asked.key.as_ref());
+                    for asker in active.askers.iter_mut().filter(|a| a.node == asked.node) {
+                        if asker.free() {
+                            asker.open = Some(self.stage.call(asker.session, call.clone(), asked.timeout));
+                        }
+                    }
+                    active.bit = self.stage.desk().prove(active.id).unwrap_or(active.bit);
                 }
                 Err(error) => {
                     self.stage.note(format!("Fault {}: {error}.", active.id));
@@ -201,7 +229,7 @@ impl Haunting<'_> {
                 self.progress.event(&format!("healing: {error}"));
             }
             self.healing.push((active.id, Instant::now() - PROBE));
-            active.sessions.into_iter().for_each(|s| self.stage.close(s));
+            active.askers.into_iter().for_each(|a| self.stage.close(a.session));
         }
     }
 

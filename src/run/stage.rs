@@ -205,6 +205,11 @@ impl Stage {
         Ok(Session(number))
     }
 
+    /// A new worker for sessions with `node`, the first of which is opened at its first call.
+    pub fn session(&self, node: usize) -> Result<Session, StageError> {
+        self.add_worker(node)
+    }
+
     /// A new session with `node`, opened now, for a worker of its own.
     pub fn open(&self, node: usize) -> Result<Session, StageError> {
         let session = self.add_worker(node)?;

@@ -86,7 +86,7 @@ pub trait Running: Send + Sync {
     fn shared(&self) -> std::sync::Arc<dyn Cluster>;
     /// Opens a session of `process` with a node. `Err` means that nothing was sent: it is `Fail` for the waiting call.
     fn open(&self, process: i64, node: usize, deadline: Instant) -> Result<Box<dyn Client>, String>;
-    /// What it is, for the report: `perjury demo 0.1.0`.
+    /// Its version, for the report: `3.5.9`.
     fn version(&self) -> String;
     /// Pids of everything that it started and that still runs.
     fn pids(&self) -> Vec<u32>;

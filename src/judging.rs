@@ -92,6 +92,13 @@ pub fn judge(
         }
         judgements.push(judged.judgement);
     }
+    // The worst kind first, and of one kind the earliest: what a person should read if he reads only one.
+    anomalies.sort_by_key(|anomaly| {
+        (checker::kinds::rank(&anomaly.kind), anomaly.ops.iter().map(|op| op.invoke).max())
+    });
+    for (anomaly, id) in anomalies.iter_mut().zip(1..) {
+        anomaly.id = id;
+    }
     let asked: Vec<String> = question.asked.iter().map(|property| property.name().to_string()).collect();
     let answers = judgements.iter().filter(|judgement| asked.contains(&judgement.property)).map(|j| j.answer);
     let verdict = verdict(answers, !background.vacuous.is_empty());

@@ -66,7 +66,7 @@ impl Running for DemoCluster {
     }
 
     fn version(&self) -> String {
-        format!("{} {}", self.system, env!("CARGO_PKG_VERSION"))
+        env!("CARGO_PKG_VERSION").to_string()
     }
 
     fn pids(&self) -> Vec<u32> {

@@ -31,7 +31,7 @@ use crate::verdict::{Counterexample, Property};
 use facts::{Act, Family, Happened, Reading};
 use history::results::{Anomaly, CoreOp, OrderRow, Role, StateSpan};
 use history::{History, NEVER, NO_TIME, Op, Outcome, Value, ValueId};
-use scene::Scene;
+use scene::{Scene, plain_text};
 use world::{Base, World};
 
 pub use fingerprint::coincide;
@@ -205,7 +205,7 @@ fn one_object<M: Model>(mut built: Built<M>, core: &[u32]) -> Result<(Problem<M>
 
 fn name(part: &History, keys: &[ValueId], noun: &str) -> String {
     match keys {
-        [key] => part.values.get(*key).to_string(),
+        [key] => plain_text(part.values.get(*key)),
         _ => noun.to_string(),
     }
 }
@@ -222,19 +222,20 @@ fn tell<M: Model>(
     object: &str,
     reading: Reading,
 ) -> Told {
-    let (with, legal) = projected(part, problem, property, supported, object, reading);
-    if !legal {
-        return with;
-    }
-    let (without, legal) = projected(part, problem, property, core, object, reading);
-    match fatal {
-        // It was found in what was known at the fatal return: later returns can only take sources from it.
-        Some(fatal) if legal => {
-            let cut = until(problem, part.ops[fatal as usize].ret);
-            projected(part, &cut, property, core, object, reading).0
-        }
-        Some(_) | None => without,
-    }
+    // What was found was found in what was known at the fatal return. With everything that happened later, the model may
+    // know more (an answer that still came), or have to keep more (what it has no rule to leave out).
+    let cut = fatal.map(|fatal| until(problem, part.ops[fatal as usize].ret));
+    let problems = || std::iter::once(problem).chain(&cut);
+    let told = |core| {
+        let proofs = problems().map(|problem| projected(part, problem, property, core, object, reading));
+        let proofs: Vec<Told> = proofs.filter(|(_, legal)| !legal).map(|(told, _)| told).collect();
+        // Everything, as long as it can be shown; else whatever is least.
+        proofs.into_iter().min_by_key(|told| told.core.len().max(orders::COMPLETE_OPS))
+    };
+    told(supported).or_else(|| told(core)).unwrap_or_else(|| {
+        let (untold, _) = projected(part, problem, property, core, object, reading);
+        untold
+    })
 }
 
 /// What the projection to `core` tells, and whether it has a legal order after all: then it has no tables.
@@ -301,7 +302,7 @@ fn key(scene: &Scene<'_>, family: Family) -> Option<String> {
     keys.sort_unstable();
     keys.dedup();
     match keys[..] {
-        [key] if key != ValueId::NULL => Some(scene.value(key)),
+        [key] if key != ValueId::NULL => Some(scene.object(key)),
         _ => None,
     }
 }
@@ -326,7 +327,7 @@ fn core_op(scene: &Scene<'_>, at: usize, text: String, pure: bool, fatal: bool) 
         process: scene.history.processes.get(op.process as usize).copied().unwrap_or(i64::from(op.process)),
         node: some(op.node),
         f: some(op.f).unwrap_or_default(),
-        key: if op.key == ValueId::NULL { None } else { Some(scene.value(op.key)) },
+        key: some(op.key),
         text,
         outcome: match op.outcome {
             Outcome::Ok => "ok",
@@ -343,9 +344,4 @@ fn core_op(scene: &Scene<'_>, at: usize, text: String, pure: bool, fatal: bool) 
         ret_line: if op.ret_line == 0 { None } else { Some(op.ret_line) },
         fatal,
     }
-}
-
-/// Names without quotes.
-fn plain_text(value: &Value) -> String {
-    value.as_text().map_or_else(|| value.to_string(), str::to_string)
 }

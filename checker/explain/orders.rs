@@ -13,7 +13,7 @@ use history::results::OrderRow;
 use std::collections::{HashMap, HashSet};
 
 /// Cores up to this size get the complete table.
-const COMPLETE_OPS: usize = 8;
+pub(crate) const COMPLETE_OPS: usize = 8;
 /// A longer table helps nobody: the longest prefixes are shown instead.
 const ROWS_MAX: usize = 64;
 /// Sets of operations looked at while counting orders or looking for the longest prefix.

@@ -147,7 +147,10 @@ impl<'a> Scene<'a> {
 
     /// How to call the object behind `key`.
     pub(crate) fn object(&self, key: ValueId) -> String {
-        if key == ValueId::NULL { self.reading.family.noun().to_string() } else { self.value(key) }
+        match key {
+            ValueId::NULL => self.reading.family.noun().to_string(),
+            key => plain_text(self.history.values.get(key)),
+        }
     }
 
     /// Who sent the operation.
@@ -168,6 +171,11 @@ impl<'a> Scene<'a> {
         let (ret, invoke) = (self.op(a).ret_time, self.op(b).invoke_time);
         if ret == NO_TIME || invoke == NO_TIME { None } else { Some((invoke - ret).max(0)) }
     }
+}
+
+/// Names of keys, nodes and functions: without quotes.
+pub(crate) fn plain_text(value: &Value) -> String {
+    value.as_text().map_or_else(|| value.to_string(), str::to_string)
 }
 
 /// Who sent an operation.

@@ -141,7 +141,7 @@ fn count(n: usize, what: &str) -> String {
 /// What an operation did, in the past tense, with its key and node: `read k7 = 41 from node n5`.
 fn past(scene: &Scene<'_>, position: usize, texts: &[String], perfect: bool) -> String {
     let op = scene.op(position);
-    let object = if op.key == ValueId::NULL { String::new() } else { format!("{} = ", scene.value(op.key)) };
+    let object = if op.key == ValueId::NULL { String::new() } else { format!("{} = ", scene.object(op.key)) };
     let node = |word: &str| {
         if op.node == ValueId::NULL {
             String::new()
@@ -154,7 +154,7 @@ fn past(scene: &Scene<'_>, position: usize, texts: &[String], perfect: bool) -> 
     let in_key = if op.key == ValueId::NULL {
         String::new()
     } else {
-        format!(" {} {}", preposition(f), scene.value(op.key))
+        format!(" {} {}", preposition(f), scene.object(op.key))
     };
     match (family, f) {
         (Family::Register | Family::Counter, "read" | "get") => {
@@ -197,7 +197,7 @@ fn preposition(f: &str) -> &'static str {
 fn lock(scene: &Scene<'_>, position: usize) -> String {
     match scene.op(position).key {
         ValueId::NULL => "the lock".to_string(),
-        key => format!("the lock {}", scene.value(key)),
+        key => format!("the lock {}", scene.object(key)),
     }
 }
 
@@ -224,32 +224,41 @@ fn finished(gap: &Option<String>) -> String {
     gap.as_ref().map_or(String::new(), |gap| format!(" and finished {gap}"))
 }
 
-/// One sentence per operation that nobody heard of again.
+/// What is known of the operations that nobody heard of again: a sentence for each that did happen, and one for the rest.
 fn unanswered(scene: &Scene<'_>) -> Vec<String> {
-    (0..scene.core.len())
+    let (happened, open): (Vec<usize>, Vec<usize>) = (0..scene.core.len())
         .filter(|&i| scene.op(i).outcome == Outcome::Info)
-        .map(|i| {
-            let op = scene.op(i);
-            let waited = match (op.invoke_time, op.ret_time) {
-                (NO_TIME, _) | (_, NO_TIME) => "no reply".to_string(),
-                (sent, gave_up) => format!("no reply within {}", duration(gave_up - sent)),
-            };
-            let fate = if scene.definite(i) {
-                "it did happen, as others saw it"
-            } else {
-                "it may or may not have happened"
-            };
-            let what = match scene.core_facts().find(|(at, f)| *at == i && matches!(f.act, Act::Put(_))) {
-                Some((_, fact)) => match fact.act {
-                    Act::Put(value) => format!(" of {}", scene.value(value)),
-                    _ => String::new(),
-                },
-                None => String::new(),
-            };
-            let f = scene.history.values.get(op.f);
-            format!("{}'s {f}{what} ({}) got {waited}: {fate}.", capital(&scene.client(i)), scene.label(i))
-        })
-        .collect()
+        .partition(|&i| scene.definite(i));
+    let mut sentences: Vec<String> =
+        happened.into_iter().map(|i| no_reply(scene, i, "it did happen, as others saw it")).collect();
+    match &open[..] {
+        [] => {}
+        [one] => sentences.push(no_reply(scene, *one, "it may or may not have happened")),
+        [first @ .., last] => {
+            let first: Vec<&str> = first.iter().map(|&i| scene.label(i)).collect();
+            sentences.push(format!(
+                "{} and {} got no reply: each may or may not have happened.",
+                first.join(", "),
+                scene.label(*last)
+            ));
+        }
+    }
+    sentences
+}
+
+fn no_reply(scene: &Scene<'_>, i: usize, fate: &str) -> String {
+    let op = scene.op(i);
+    let waited = match (op.invoke_time, op.ret_time) {
+        (NO_TIME, _) | (_, NO_TIME) => "no reply".to_string(),
+        (sent, gave_up) => format!("no reply within {}", duration(gave_up - sent)),
+    };
+    let what = scene.core_facts().find_map(|(at, f)| match f.act {
+        Act::Put(value) if at == i => Some(format!(" of {}", scene.value(value))),
+        _ => None,
+    });
+    let f = scene.history.values.get(op.f);
+    let what = what.unwrap_or_default();
+    format!("{}'s {f}{what} ({}) got {waited}: {fate}.", capital(&scene.client(i)), scene.label(i))
 }
 
 fn capital(text: &str) -> String {

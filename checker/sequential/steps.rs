@@ -17,6 +17,8 @@ pub(crate) struct Steps<'a, M: Model> {
     table: FxHashMap<(u32, u32), (u32, u32)>,
     outcomes: Vec<u32>,
     scratch: Vec<M::State>,
+    /// Bytes that the states occupy, as the model estimates them.
+    state_bytes: usize,
 }
 
 impl<'a, M: Model> Steps<'a, M> {
@@ -31,6 +33,7 @@ impl<'a, M: Model> Steps<'a, M> {
             table: FxHashMap::default(),
             outcomes: Vec::new(),
             scratch: Vec::new(),
+            state_bytes: 0,
         };
         steps.state_id(model.init());
         steps
@@ -69,9 +72,9 @@ impl<'a, M: Model> Steps<'a, M> {
         self.outcomes[from as usize..(from + len) as usize].contains(&to)
     }
 
-    /// Bytes in use, about; what states hold on the heap is estimated by the model.
+    /// Bytes in use, about.
     pub fn bytes(&self) -> usize {
-        self.states.capacity() * size_of::<M::State>()
+        self.state_bytes
             + self.state_ids.capacity() * 6
             + self.table.capacity() * 18
             + self.outcomes.capacity() * 4
@@ -103,6 +106,7 @@ impl<'a, M: Model> Steps<'a, M> {
             return id;
         }
         let id = self.states.len() as u32;
+        self.state_bytes += self.model.state_bytes(&state);
         self.states.push(state);
         let states = &self.states;
         self.state_ids.insert_unique(hash, id, |&id| hash_of(&states[id as usize]));

@@ -90,7 +90,9 @@ fn first_fatal<M: Model>(problem: &Problem<M>, from: u32, budget: &Budget<'_>, m
         match race(&until(problem, returns[at].0), budget, most) {
             Raced::GaveUp(reason) => return Found::GaveUp(reason),
             Raced::Order(_) => low = at + 1,
-            Raced::Fatal(_) | Raced::None(_) => high = at,
+            // The cut changes neither numbers nor anything up to that return.
+            Raced::Fatal(index) => return Found::Fatal(index),
+            Raced::None(_) => high = at,
         }
         at = if high < returns.len() - 1 { low + (high - low) / 2 } else { (low + stride).min(high - 1) };
         at = at.max(low).min(high.max(low));

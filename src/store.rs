@@ -3,8 +3,8 @@
 use checker::ModelName;
 use history::results::{Anomaly, Results, RunInfo};
 use reports::terminal::Paths;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufRead, BufReader, Write};
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
 /// The directory of one run.
@@ -156,11 +156,6 @@ impl Run {
         self.write("summary.json", &json(&summary)?)
     }
 
-    /// Writes `report.html`.
-    pub fn write_report(&self, html: &str) -> io::Result<()> {
-        self.write("report.html", html.as_bytes())
-    }
-
     /// Writes `anomaly-N.jsonl` for each anomaly: the lines of its operations from the history, as they stand there,
     /// so that they can be judged by themselves. One pass over the history.
     pub fn write_anomalies(&self, anomalies: &[Anomaly]) -> io::Result<()> {
@@ -187,15 +182,6 @@ impl Run {
             self.write(&format!("anomaly-{}.jsonl", anomaly.id), text.as_bytes())?;
         }
         Ok(())
-    }
-
-    /// Appends a line to `run.log`.
-    pub fn log(&self, line: &str) -> io::Result<()> {
-        let path = self.dir.join("run.log");
-        let file = OpenOptions::new().create(true).append(true).open(&path);
-        let now = chrono::Utc::now().format("%Y-%m-%dT%H:%M:%S%.3fZ");
-        file.and_then(|mut f| f.write_all(format!("{now} {line}\n").as_bytes()))
-            .map_err(|e| at(&path, "writing", &e))
     }
 
     /// Whole or not at all: a file that is half written would be taken for results.

@@ -23,16 +23,15 @@ mod tests;
 mod vacuity;
 mod worker;
 
-pub use desk::{Desk, FaultId, Hit};
+pub use desk::FaultId;
 pub use progress::{Progress, ProgressMode};
-pub use recorder::{Recorder, Tally, Watch};
 pub use stage::{Handle, RunRecord, Session, Stage, StageConfig, StageError};
 pub use vacuity::{Thresholds, vacuous};
-pub use worker::Answer;
 
 use crate::client::System;
 use ::nemesis::{Planned, plan};
 use scheduler::{Ended, Scheduler};
+use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -127,6 +126,9 @@ const LAST_MAX: Duration = Duration::from_secs(15);
 /// The cluster could not be started (69), or the history not be written (74). A cluster that could not be healed is no
 /// error here, because its history is there to be judged: see [`RunRecord::unhealed`].
 pub fn run(config: &RunConfig, dir: &Path, stop: &Arc<AtomicBool>) -> Result<RunRecord, StageError> {
+    let path = dir.join("run.log");
+    let log = File::create(&path)
+        .map_err(|error| StageError::Write(format!("{}: creating: {error}", path.display())))?;
     let mut stage = Stage::start(&config.stage(), dir)?;
     let title = format!(
         "perjury test · {} ×{} · {} · {} clients · seed {}",
@@ -136,7 +138,7 @@ pub fn run(config: &RunConfig, dir: &Path, stop: &Arc<AtomicBool>) -> Result<Run
         config.concurrency,
         config.seed
     );
-    let progress = Progress::new(config.progress, title, config.time_limit);
+    let progress = Progress::new(config.progress, title, config.time_limit, log);
     let ended = play(config, &stage, &progress, stop);
     progress.clear();
     if ended == Ended::Stopped {

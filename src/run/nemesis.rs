@@ -131,7 +131,10 @@ impl Haunting<'_> {
         if clash(&fault.claims(), &busy) {
             return Err(planned);
         }
-        let Ok(askers) = self.open_askers(&*fault) else { return Err(planned) };
+        let Ok(askers) = self.open_askers(&*fault) else {
+            // Perhaps that node is never asked anything by clients: the next draw is another.
+            return Err(Planned { seed: planned.seed.wrapping_add(1), ..planned });
+        };
         match desk.inject(fault) {
             Ok(id) => {
                 let what = desk.records().get(id as usize - 1).map(|r| r.what.clone()).unwrap_or_default();

@@ -1,6 +1,8 @@
-//! What is shown on stderr while a run goes on: redrawn in place on a terminal, a line now and then elsewhere.
+//! What is shown on stderr while a run goes on: redrawn in place on a terminal, a line now and then elsewhere; and
+//! `run.log`, with every event.
 
 use super::recorder::{Recorder, Tally};
+use std::fs::File;
 use std::io::{IsTerminal, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -11,10 +13,6 @@ pub enum ProgressMode {
     /// In place on a terminal, lines elsewhere or where `CI` is set.
     #[default]
     Auto,
-    /// In place.
-    Bar,
-    /// A line for each event, and one every ten seconds.
-    Lines,
     /// Nothing.
     Quiet,
 }
@@ -28,6 +26,7 @@ pub struct Progress {
 
 struct Inner {
     out: Box<dyn Write + Send>,
+    log: File,
     title: String,
     limit: Duration,
     started: Instant,
@@ -45,21 +44,14 @@ const LINE: Duration = Duration::from_secs(10);
 const RATE: Duration = Duration::from_millis(500);
 
 impl Progress {
-    /// A display on stderr; `title` says what runs, `limit` how long.
-    pub fn new(mode: ProgressMode, title: String, limit: Duration) -> Progress {
+    /// A display on stderr; `title` says what runs, `limit` how long. Events go to `log`, too, whatever is shown.
+    pub fn new(mode: ProgressMode, title: String, limit: Duration, log: File) -> Progress {
         let terminal = std::io::stderr().is_terminal() && std::env::var_os("CI").is_none();
-        let bar = match mode {
-            ProgressMode::Auto => terminal,
-            ProgressMode::Bar => true,
-            ProgressMode::Lines | ProgressMode::Quiet => false,
-        };
-        Progress::to(Box::new(std::io::stderr()), bar, mode == ProgressMode::Quiet, title, limit)
-    }
-
-    fn to(out: Box<dyn Write + Send>, bar: bool, quiet: bool, title: String, limit: Duration) -> Progress {
+        let quiet = mode == ProgressMode::Quiet;
         let now = Instant::now();
         let inner = Inner {
-            out,
+            out: Box::new(std::io::stderr()),
+            log,
             title,
             limit,
             started: now,
@@ -70,7 +62,7 @@ impl Progress {
             next: None,
             phase: "",
         };
-        Progress { inner: Mutex::new(inner), bar, quiet }
+        Progress { inner: Mutex::new(inner), bar: terminal && !quiet, quiet }
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
@@ -88,14 +80,15 @@ impl Progress {
         self.event(phase);
     }
 
-    /// Something that happened. Above the block on a terminal, where it would scroll by, only the block shows it.
+    /// Something that happened. On a terminal it would tear the block apart, which shows what counts anyway.
     pub fn event(&self, text: &str) {
-        if self.quiet || self.bar {
-            return;
-        }
         let mut inner = self.inner();
-        let at = inner.started.elapsed().as_secs_f64();
-        let _ = writeln!(inner.out, "{at:8.3} s  {text}");
+        let line = format!("{:8.3} s  {text}\n", inner.started.elapsed().as_secs_f64());
+        // What cannot be logged is in the history, too; if that cannot be written either, the run ends.
+        let _ = inner.log.write_all(line.as_bytes());
+        if !self.quiet && !self.bar {
+            let _ = inner.out.write_all(line.as_bytes());
+        }
     }
 
     /// Shows the state of affairs, if it is time to.

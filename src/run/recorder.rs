@@ -176,6 +176,7 @@ impl Watch {
     }
 
     /// The first event that `is` what is waited for, among those since the last one that was taken.
+    #[cfg(test)]
     pub fn until(&self, timeout: Duration, mut is: impl FnMut(&Event) -> bool) -> Option<Arc<Event>> {
         let end = Instant::now() + timeout;
         loop {

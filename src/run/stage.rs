@@ -4,8 +4,8 @@ use super::desk::{Desk, FaultId, HEAL_MAX, Hit};
 use super::recorder::{Recorder, Watch};
 use super::worker::{Answer, Common, Job, Processes, Worker};
 use crate::client::{Running, Start, System};
+use history::Call;
 use history::results::FaultRecord;
-use history::{Call, Event};
 use nemesis::{Fault, NodeState};
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -90,7 +90,7 @@ pub struct RunRecord {
 /// let cut = stage.inject(Box::new(Partition::new(Grudge::components(&[vec![0], vec![1, 2]]), 3)))?;
 /// let watch = stage.watch();                                   // before whatever is to be seen
 /// let late = stage.call(writer, write("x", 2), second);        // goes on by itself
-/// watch.until(second, |event| event.kind == Kind::Invoke);     // an observed event, not a timer
+/// while let Some(event) = watch.next(second) { … }             // an observed event, not a timer
 /// stage.call(reader, read("x"), second).wait();
 /// stage.heal(cut)?;
 /// late.wait();
@@ -256,11 +256,6 @@ impl Stage {
     /// Hears every event from now on.
     pub fn watch(&self) -> Watch {
         self.recorder.watch()
-    }
-
-    /// The first event from now on that `is` what is waited for. (To miss nothing, [`Stage::watch`] first.)
-    pub fn wait_for(&self, timeout: Duration, is: impl FnMut(&Event) -> bool) -> Option<Arc<Event>> {
-        self.watch().until(timeout, is)
     }
 
     /// Injects a fault. Whether it bites is asked by [`Stage::prove`].

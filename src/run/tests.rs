@@ -72,7 +72,7 @@ fn a_process_lives_as_long_as_its_session_and_its_successor_has_another_number()
     stage.call(session, call("read", 0), SECOND).wait();
     stage.call(session, call("panic", 0), SECOND).wait();
     let last = stage.call(session, call("read", 0), SECOND).wait().expect("answered");
-    assert_eq!((last.process, last.ok()), (4, Some(&Value::Int(1))));
+    assert_eq!((last.process, last.completion), (4, Completion::ok(Value::Int(1))));
     stage.finish();
     assert_eq!(
         table(&history_of(&dir)),

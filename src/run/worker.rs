@@ -78,29 +78,14 @@ pub struct Answer {
     pub process: i64,
     /// The process that the worker is now.
     pub next: i64,
-    /// The node, by index.
-    pub node: usize,
     /// What was asked.
     pub call: Call,
     /// What came of it. An answer that comes later is in the history only.
     pub completion: Completion,
     /// Nanoseconds since the run began.
-    pub invoked: i64,
-    /// The same.
     pub completed: i64,
     /// Whether the worker's session is open.
     pub session: bool,
-}
-
-impl Answer {
-    /// The value of an `ok` that had its effect.
-    pub fn ok(&self) -> Option<&Value> {
-        match &self.completion {
-            Completion::Ok { applied: Some(false), .. } => None,
-            Completion::Ok { value, .. } => Some(value),
-            Completion::Fail(_) | Completion::Info { .. } => None,
-        }
-    }
 }
 
 pub(super) struct Worker {
@@ -156,25 +141,19 @@ impl Worker {
         }
         let process = self.process;
         let open = OpenOp { process, node: self.node, call, common: self.common.clone() };
-        let sent = open.invoke();
-        let (completion, invoked, completed) = match sent {
-            Ok(invoked) => {
-                let (completion, completed) = self.send(&open, timeout);
-                (completion, invoked, completed)
-            }
+        let (completion, completed) = match open.invoke() {
+            Ok(_) => self.send(&open, timeout),
             Err(Unwritten) => {
-                let now = self.common.recorder.now();
-                (Completion::Fail("the history cannot be written".to_string()), now, now)
+                let error = "the history cannot be written".to_string();
+                (Completion::Fail(error), self.common.recorder.now())
             }
         };
         Answer {
             worker: self.number,
             process,
             next: self.process,
-            node: self.node,
             call: open.call,
             completion,
-            invoked,
             completed,
             session: self.client.is_some(),
         }

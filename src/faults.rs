@@ -12,6 +12,8 @@ pub fn from_events(history: &History) -> Vec<FaultRecord> {
     for event in &history.faults {
         match (event.fault, event.phase) {
             (Some(id), Some(phase)) => numbered(&mut records, event, id, phase),
+            // What our nemesis has seen, and not done.
+            (Some(_) | None, None) if matches!(event.f.as_str(), "trigger" | "role") => {}
             (Some(_) | None, None) | (None, Some(_)) => foreign(&mut records, event),
         }
     }
@@ -81,4 +83,31 @@ fn nodes_in(what: &str) -> Vec<String> {
     nodes.sort();
     nodes.dedup();
     nodes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use history::{Event, Kind, Process, Value};
+
+    fn nemesis(f: &str, fault: Option<u32>, phase: Option<Phase>, value: &str) -> Event {
+        let mut event = Event::client(0, 0, Kind::Info, f, None, Value::text(value));
+        event.process = Process::Other("nemesis".to_string());
+        (event.fault, event.phase) = (fault, phase);
+        event
+    }
+
+    #[test]
+    fn a_trigger_that_fires_between_two_faults_is_none() {
+        let events = [
+            nemesis("slow", Some(1), Some(Phase::Inject), "links of n1 +200 ms"),
+            nemesis("trigger", None, None, "2 was acknowledged by n1 alone"),
+            nemesis("role", None, None, "n2 (term 2)"),
+            nemesis("partition", Some(2), Some(Phase::Inject), "n1 | n2 n3"),
+            nemesis("partition", Some(2), Some(Phase::Bit), "n1 got no answer from n2"),
+        ];
+        let records = from_events(&history::pair(&events).expect("well-formed"));
+        let kinds: Vec<(&str, bool)> = records.iter().map(|r| (r.kind.as_str(), r.bit.is_some())).collect();
+        assert_eq!(kinds, [("slow", false), ("partition", true)]);
+    }
 }

@@ -8,6 +8,7 @@
 //! What each case sets up, and why its verdict follows, is told in `docs/casebook.md`.
 
 mod case;
+mod lock;
 mod paxos;
 mod play;
 mod primary;
@@ -22,7 +23,7 @@ pub use table::{Outcome, Table};
 
 /// Every case, in the order in which they are run.
 pub fn cases() -> &'static [Case] {
-    static CASES: [Case; 15] = [
+    static CASES: [Case; 17] = [
         paxos::PAXOS_UNDER_FIRE,
         quorum::LWW_CLOCK_SKEW,
         quorum::QUORUM_W1_R1,
@@ -35,6 +36,8 @@ pub fn cases() -> &'static [Case] {
         primary::LEASE_CLOCK_RATE,
         primary::REPLICA_READS,
         primary::REPLICA_READS_NO_TOKEN,
+        lock::LOCK_PAUSED_HOLDER,
+        lock::LOCK_FENCED,
         quorum::CRASHED_WRITE_SURFACES,
         paxos::MINORITY_REFUSES,
         quorum::BOTH_SIDES_ANSWER,

@@ -10,9 +10,9 @@ use crate::judging::{self, Background, Question};
 use crate::run::{ProgressMode, RunConfig, RunRecord, Stage, StageConfig, Thresholds, run};
 use crate::signals::Signals;
 use crate::store::Run;
-use crate::{environment, faults, subject, systems};
+use crate::{environment, subject, systems};
 use checker::Property;
-use history::results::{Answer, Results, RunInfo};
+use history::results::{Answer, RunInfo};
 use history::{ReadOptions, read_file};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -98,7 +98,7 @@ fn parts(case: &Case) -> Result<Parts, Failure> {
     Ok(Parts { system, workload, with: case.options(), question })
 }
 
-/// Rounds until the history shows what is expected, or the bound is reached, or the script cannot go on.
+/// Rounds until the history shows what is expected, or the bound is reached.
 fn rounds(
     case: &'static Case,
     parts: &Parts,
@@ -125,7 +125,9 @@ fn rounds(
         scene.begin();
         let played = round(&mut scene);
         error = played.and(scene.end()).err();
-        if error.is_some() || number == bound || caught(case, parts, kept, &scene, signals)? {
+        // A round that went wrong has caught nothing; the next one may.
+        let over = number == bound || signals.stopped();
+        if over || (error.is_none() && caught(case, parts, kept, &scene, signals)?) {
             break;
         }
     }
@@ -138,22 +140,20 @@ fn rounds(
 
 /// Whether the history so far shows what the case expects.
 fn caught(case: &Case, parts: &Parts, kept: &Run, scene: &Scene, signals: &Signals) -> Result<bool, Failure> {
-    Ok(case.compare(&look(parts, kept, signals)?, scene.seen()).wrong.is_empty())
-}
-
-/// Judges what is recorded so far.
-fn look(parts: &Parts, kept: &Run, signals: &Signals) -> Result<Results, Failure> {
     let options = ReadOptions { own: true, allow_truncated: true, ..ReadOptions::default() };
     let mut history = read_file(&kept.history(), &options).map_err(subject::read_failure)?;
-    let background = Background { faults: faults::from_events(&history), ..Background::default() };
-    judging::judge(&mut history, &parts.question, background, &signals.stop, true)
+    let background = Background { faults: scene.faults(), ..Background::default() };
+    let results = judging::judge(&mut history, &parts.question, background, &signals.stop, true)?;
+    Ok(case.compare(&results, scene.seen()).wrong.is_empty())
 }
 
 fn test_config(case: &Case, parts: &Parts, seed: u64, seconds: u64) -> RunConfig {
     RunConfig {
         with: parts.with.clone(),
         nodes: case.nodes,
-        concurrency: 2 * case.nodes,
+        concurrency: 5 * case.nodes,
+        rate: 300.0,
+        op_timeout: Duration::from_millis(200),
         time_limit: Duration::from_secs(seconds),
         nemesis: case.faults.to_vec(),
         nemesis_interval: Duration::from_millis(1500),

@@ -10,7 +10,10 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(4);
 
 /// How often it looks.
-const LOOK: Duration = Duration::from_millis(5);
+const LOOK: Duration = Duration::from_millis(10);
+
+/// How long a request lies in a sleeper's socket before it wakes up.
+pub const LIE_IN_WAIT: Duration = Duration::from_millis(60);
 
 /// A node's wall clock ahead of the others'.
 pub fn clock_bump(node: usize, by: Duration) -> Clock {

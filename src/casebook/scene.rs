@@ -2,6 +2,7 @@
 
 use super::case::Case;
 use crate::run::{FaultId, Handle, Session, Stage};
+use history::results::FaultRecord;
 use history::{Call, Completion, Value};
 use nemesis::Fault;
 use std::collections::BTreeMap;
@@ -69,6 +70,11 @@ impl<'a> Scene<'a> {
         self.round
     }
 
+    /// What was done to the cluster so far.
+    pub fn faults(&self) -> Vec<FaultRecord> {
+        self.stage.desk().records()
+    }
+
     /// What was seen in this round beside the verdict.
     pub fn seen(&self) -> &[&'static str] {
         &self.seen
@@ -76,8 +82,10 @@ impl<'a> Scene<'a> {
 
     /// Says that something was seen that the case expects beside its verdict.
     pub fn saw(&mut self, what: &'static str) {
-        self.stage.note(format!("The script saw: {what}."));
-        self.seen.push(what);
+        if !self.seen.contains(&what) {
+            self.stage.note(format!("The script saw: {what}."));
+            self.seen.push(what);
+        }
     }
 
     /// The key of this round.
@@ -148,7 +156,7 @@ impl<'a> Scene<'a> {
     /// What became of the call that was sent, at its deadline at the latest.
     pub fn answer(&mut self, session: Session) -> Result<Completion, String> {
         let answer = self.open.remove(&session).and_then(Handle::wait);
-        answer.map(|answer| answer.completion).ok_or_else(|| "a session's worker is gone".to_string())
+        answer.map(|answer| answer.completion).ok_or_else(|| "no call is open on this session".to_string())
     }
 
     /// What became of the call that was sent, when nothing more can come of it: after its deadline, and the grace.

@@ -7,12 +7,14 @@
 //! ```
 
 pub mod clock;
+mod exchange;
 mod guard;
 pub mod lines;
 pub mod local;
 pub mod message;
 mod process;
 mod proxy;
+mod queue;
 
 #[cfg(test)]
 pub(crate) use guard::tests::child;

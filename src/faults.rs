@@ -106,7 +106,7 @@ mod tests {
             nemesis("partition", Some(2), Some(Phase::Inject), "n1 | n2 n3"),
             nemesis("partition", Some(2), Some(Phase::Bit), "n1 got no answer from n2"),
         ];
-        let records = from_events(&history::pair(&events).expect("well-formed"));
+        let records = from_events(&history::pair(events).expect("well-formed"));
         let kinds: Vec<(&str, bool)> = records.iter().map(|r| (r.kind.as_str(), r.bit.is_some())).collect();
         assert_eq!(kinds, [("slow", false), ("partition", true)]);
     }

@@ -61,7 +61,7 @@ pub fn play(case: &'static Case, seed: u64, store: &Path, signals: &Signals) -> 
             Played { record, rounds: 1, seen: Vec::new(), error: None }
         }
     };
-    let unhealed = played.record.unhealed.clone();
+    let (unhealed, interrupted) = (played.record.unhealed.clone(), played.record.interrupted);
     let thresholds = Thresholds::default();
     let purpose = Purpose {
         workload: parts.workload,
@@ -72,7 +72,10 @@ pub fn play(case: &'static Case, seed: u64, store: &Path, signals: &Signals) -> 
     };
     let (results, _) = conclude::conclude(&kept, played.record, purpose, &signals.skip, true)?;
     let Got { text, mut wrong } = case.compare(&results, &played.seen);
-    wrong.extend(played.error);
+    if interrupted {
+        wrong = vec!["interrupted".to_string()];
+    }
+    wrong.extend(played.error.filter(|_| !interrupted));
     wrong.extend(unhealed.map(|error| format!("not healed: {error}")));
     Ok(Outcome {
         case: case.name,

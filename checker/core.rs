@@ -6,7 +6,7 @@
 
 use crate::model::Model;
 use crate::problem::Problem;
-use crate::search::{Found, search_up_to, until};
+use crate::search::{recent_violation, until, violated};
 use crate::verdict::{Budget, Counterexample, Property};
 
 /// Configurations that one attempt may take.
@@ -37,37 +37,18 @@ impl<M: Model> Shrinking<'_, M> {
     /// Whether what is left of `keep`, corrected by the model, still has no legal order.
     fn illegal(&mut self, keep: &mut [bool]) -> bool {
         let small = self.problem.model.project(&self.problem.ops, keep, Property::Linearizable);
-        match search_up_to(&small, self.budget, ATTEMPT) {
-            Found::Fatal(_) => true,
-            Found::Order(_) => false,
-            Found::GaveUp(_) => {
-                self.sure = false;
-                false
-            }
-        }
+        let violated = violated(&small, self.budget, ATTEMPT);
+        self.sure &= violated.is_some();
+        violated == Some(true)
     }
 
     /// The last few operations that are still a violation, or all.
     fn recent(&mut self) -> Vec<bool> {
-        let n = self.problem.ops.len();
-        let mut by_end: Vec<usize> = (0..n).collect();
-        by_end.sort_by_key(|&i| std::cmp::Reverse(self.problem.ops[i].ret));
-        let open = by_end.iter().filter(|&&i| self.problem.ops[i].indeterminate()).count();
-        let mut last = 8;
-        while last < n - open {
-            // Operations without an answer are few and far between: those that could matter are sorted out later.
-            let mut keep = vec![false; n];
-            for &i in &by_end[..open + last] {
-                keep[i] = true;
-            }
-            if self.illegal(&mut keep) {
-                return keep;
-            }
-            last *= 2;
-        }
-        let mut all = vec![true; n];
-        let _ = self.problem.model.project(&self.problem.ops, &mut all, Property::Linearizable);
-        all
+        recent_violation(self.problem, usize::MAX, self.budget).unwrap_or_else(|| {
+            let mut all = vec![true; self.problem.ops.len()];
+            let _ = self.problem.model.project(&self.problem.ops, &mut all, Property::Linearizable);
+            all
+        })
     }
 
     /// Leaves out chunks, each time half as long, oldest first.

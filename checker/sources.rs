@@ -18,6 +18,7 @@
 use crate::problem::ObjOp;
 use crate::verdict::Property;
 use history::ValueId;
+use rustc_hash::FxHashMap;
 
 /// What an observer tells about the value that it found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +39,7 @@ impl Sees {
 }
 
 /// Clears `keep` for pure operations that have lost a possible source, and says which kept operations have all of
-/// theirs. O(observers × operations).
+/// theirs. O(n log n), and for each observer the lost writes that could be its source.
 pub(crate) fn close<O: Copy>(
     ops: &[ObjOp<O>],
     keep: &mut [bool],
@@ -47,42 +48,89 @@ pub(crate) fn close<O: Copy>(
     sees: impl Fn(O) -> Option<Sees>,
     leaves: impl Fn(O) -> Option<ValueId>,
 ) -> Vec<bool> {
-    // Observers never are sources of others unless they are kept as writes anyway: one pass is enough.
-    let kept_writes: Vec<usize> =
-        (0..ops.len()).filter(|&i| keep[i] && leaves(ops[i].op).is_some()).collect();
-    let lost_writes: Vec<usize> =
-        (0..ops.len()).filter(|&i| !keep[i] && leaves(ops[i].op).is_some()).collect();
+    // What is cleared here are pure operations, which are nobody's source: one pass is enough.
+    let writes = |kept: bool| {
+        let wanted: Vec<usize> = (0..ops.len()).filter(|&i| keep[i] == kept).collect();
+        wanted.into_iter().filter_map(|i| leaves(ops[i].op).map(|value| (i, value)))
+    };
+    let screens = Screens::new(ops, writes(true).map(|(i, _)| i), property);
+    // The latest first: what is older than a screen need not be looked at.
+    let mut lost: Vec<(usize, ValueId)> = writes(false).collect();
+    lost.sort_by_key(|&(i, _)| std::cmp::Reverse((ops[i].ret, ops[i].invoke)));
+    let mut lost_by_value: FxHashMap<ValueId, Vec<(usize, ValueId)>> = FxHashMap::default();
+    for &(i, value) in &lost {
+        lost_by_value.entry(value).or_default().push((i, value));
+    }
     let mut explained = vec![true; ops.len()];
-    for i in (0..ops.len()).filter(|&i| keep[i]).collect::<Vec<_>>() {
-        let Some(seen) = sees(ops[i].op) else { continue };
-        let lost = lost_writes.iter().any(|&p| {
-            leaves(ops[p].op).is_some_and(|value| seen.satisfied_by(value))
-                && may_precede(&ops[p], &ops[i], property)
-                && !kept_writes.iter().any(|&w| w != i && between(&ops[p], &ops[w], &ops[i], property))
-        });
+    for i in 0..ops.len() {
+        let Some(seen) = sees(ops[i].op).filter(|_| keep[i]) else { continue };
+        let possible = match seen {
+            Sees::Is(value) => lost_by_value.get(&value).map_or(&[][..], |lost| lost),
+            Sees::IsNot(_) => &lost,
+        };
+        let screen = screens.before(&ops[i]);
+        let old = |p: &ObjOp<O>| match property {
+            Property::Linearizable => screen.is_some_and(|w| p.ret < w),
+            Property::Sequential => p.process == ops[i].process && screen.is_some_and(|w| p.invoke < w),
+        };
+        let later = |p: &ObjOp<O>| match property {
+            Property::Linearizable => p.invoke > ops[i].ret,
+            Property::Sequential => p.process == ops[i].process && p.invoke > ops[i].invoke,
+        };
+        let lost = possible
+            .iter()
+            .take_while(|(p, _)| property == Property::Sequential || !old(&ops[*p]))
+            .any(|&(p, value)| seen.satisfied_by(value) && !later(&ops[p]) && !old(&ops[p]));
         if lost {
             explained[i] = false;
-            if pure(ops[i].op) {
-                keep[i] = false;
-            }
+            keep[i] &= !pure(ops[i].op);
         }
     }
     explained
 }
 
-fn may_precede<O>(p: &ObjOp<O>, r: &ObjOp<O>, property: Property) -> bool {
-    match property {
-        Property::Linearizable => p.invoke < r.ret,
-        Property::Sequential => p.process != r.process || p.invoke < r.invoke,
-    }
+/// For each operation, the latest kept write that certainly came before it.
+struct Screens {
+    /// Real time: return and latest invocation so far, by return.
+    by_return: Vec<(u32, u32)>,
+    /// Program order: invocations of each process.
+    by_process: FxHashMap<u32, Vec<u32>>,
+    property: Property,
 }
 
-fn between<O>(p: &ObjOp<O>, w: &ObjOp<O>, r: &ObjOp<O>, property: Property) -> bool {
-    !w.indeterminate()
-        && match property {
-            Property::Linearizable => p.ret < w.invoke && w.ret < r.invoke,
-            Property::Sequential => {
-                p.process == w.process && w.process == r.process && p.invoke < w.invoke && w.invoke < r.invoke
+impl Screens {
+    fn new<O>(ops: &[ObjOp<O>], kept_writes: impl Iterator<Item = usize>, property: Property) -> Screens {
+        let mut screens = Screens { by_return: Vec::new(), by_process: FxHashMap::default(), property };
+        for w in kept_writes.map(|i| &ops[i]).filter(|w| !w.indeterminate()) {
+            match property {
+                Property::Linearizable => screens.by_return.push((w.ret, w.invoke)),
+                Property::Sequential => screens.by_process.entry(w.process).or_default().push(w.invoke),
             }
         }
+        screens.by_return.sort_unstable();
+        let mut latest = 0;
+        for (_, invoke) in &mut screens.by_return {
+            latest = latest.max(*invoke);
+            *invoke = latest;
+        }
+        for invokes in screens.by_process.values_mut() {
+            invokes.sort_unstable();
+        }
+        screens
+    }
+
+    /// The invocation of the write that screens `r` off from what was before it.
+    fn before<O>(&self, r: &ObjOp<O>) -> Option<u32> {
+        match self.property {
+            Property::Linearizable => {
+                let before = self.by_return.partition_point(|&(ret, _)| ret < r.invoke);
+                before.checked_sub(1).map(|last| self.by_return[last].1)
+            }
+            Property::Sequential => {
+                let invokes = self.by_process.get(&r.process)?;
+                let before = invokes.partition_point(|&invoke| invoke < r.invoke);
+                before.checked_sub(1).map(|last| invokes[last])
+            }
+        }
+    }
 }

@@ -215,11 +215,23 @@ impl<M: Specified> Letters<M> {
                 (0..PROCESSES).map(decode).collect()
             })
             .collect();
+        let info: Vec<bool> = contents.iter().map(|c| c.outcome == Outcome::Info).collect();
+        // Contents that come to the same, like failed writes of different values, are one letter.
+        let letters: Vec<Vec<Option<M::Op>>> = letters;
+        let first = |l: usize| (0..l).all(|e| (&letters[e], info[e]) != (&letters[l], info[l]));
+        let different: Vec<usize> = (0..letters.len()).filter(|&l| first(l)).collect();
         let symmetric = matches!(model, ModelName::Register | ModelName::CasRegister | ModelName::Queue);
-        let mention = |c: &Content| if symmetric { mentions(&[&c.input, &c.output]) } else { Vec::new() };
-        let mentions = contents.iter().map(mention).collect();
-        let info = contents.iter().map(|c| c.outcome == Outcome::Info).collect();
-        Letters { model: typed, values, letters, info, mentions }
+        let mention = |l: usize| match &letters[l][0] {
+            Some(_) if symmetric => mentions(&[&contents[l].input, &contents[l].output]),
+            Some(_) | None => Vec::new(),
+        };
+        Letters {
+            mentions: different.iter().map(|&l| mention(l)).collect(),
+            info: different.iter().map(|&l| info[l]).collect(),
+            letters: different.iter().map(|&l| letters[l].clone()).collect(),
+            model: typed,
+            values,
+        }
     }
 
     /// Calls `visit` with every history of exactly `n` operations on at most `workers` workers, up to renaming of

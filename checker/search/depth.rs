@@ -98,6 +98,11 @@ impl<'p, B: Bits> Depth<'p, B> {
         false
     }
 
+    /// The furthest layer that was reached: everything that returned before it has an order.
+    pub(crate) fn deepest(&self) -> u32 {
+        self.deepest
+    }
+
     fn bytes(&self) -> usize {
         self.visited.bytes()
             + self.mover.bytes()

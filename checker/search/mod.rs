@@ -11,6 +11,7 @@ mod config;
 mod depth;
 mod moves;
 mod plan;
+mod recent;
 mod steps;
 mod window;
 
@@ -24,6 +25,7 @@ use depth::Depth;
 use history::NEVER;
 use moves::Mover;
 use plan::Plan;
+pub(crate) use recent::recent_violation;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What the search found.
@@ -50,6 +52,9 @@ pub(crate) enum Ended {
 /// Configurations that an engine may look at in its first turn. Most histories need no second one.
 const FIRST_TURN: u64 = 20_000;
 
+/// So many operations before the one that the search is stuck at are looked at alone.
+const RECENT: usize = 512;
+
 /// From this many on, each engine has a thread.
 const LONG: u64 = 200_000;
 
@@ -62,12 +67,44 @@ pub fn search<M: Model>(problem: &Problem<M>, budget: &Budget<'_>) -> Found {
 /// [`search`] that gives up after about so many configurations ([`Reason::Memory`]). With fewer than 100 000 the answer is
 /// always the same, whatever else the machine does.
 pub fn search_up_to<M: Model>(problem: &Problem<M>, budget: &Budget<'_>, configurations: u64) -> Found {
-    match race(problem, budget, configurations) {
+    match race(problem, budget, configurations, true) {
         Raced::Order(order) => Found::Order(order),
         Raced::GaveUp(reason) => Found::GaveUp(reason),
         Raced::Fatal(index) => Found::Fatal(index),
         Raced::None(from) => first_fatal(problem, from, budget, configurations),
     }
+}
+
+/// Whether there is no legal order that keeps real time; `None` if that takes more than about so many configurations, or
+/// the budget.
+pub fn violated<M: Model>(problem: &Problem<M>, budget: &Budget<'_>, configurations: u64) -> Option<bool> {
+    match race(problem, budget, configurations, true) {
+        Raced::Order(_) => Some(false),
+        Raced::Fatal(_) | Raced::None(_) => Some(true),
+        Raced::GaveUp(_) => None,
+    }
+}
+
+/// [`search`] by the breadth-first engine alone, which [`search`] turns to only where it is hard: for tests.
+#[doc(hidden)]
+pub fn search_breadth_first<M: Model>(problem: &Problem<M>, budget: &Budget<'_>) -> Found {
+    let (plan, steps) = Plan::new(problem);
+    let mut breadth: Breadth<'_, Box<[u64]>> = Breadth::new(Mover::new(&plan, steps, false));
+    let never = AtomicBool::new(false);
+    let mut meter = Meter::new(budget, &never, budget.bytes, u64::MAX);
+    match breadth.run(&mut meter).map(|end| raced(problem, &plan, end)) {
+        Some(Raced::Order(order)) => Found::Order(order),
+        Some(Raced::Fatal(index)) => Found::Fatal(index),
+        Some(Raced::None(_) | Raced::GaveUp(_)) | None => {
+            Found::GaveUp(meter.out_of.unwrap_or(Reason::Stopped))
+        }
+    }
+}
+
+/// Whether the last operations of a history are a violation by themselves: for tests.
+#[doc(hidden)]
+pub fn violated_recently<M: Model>(problem: &Problem<M>, most: usize, budget: &Budget<'_>) -> bool {
+    recent_violation(problem, most, budget).is_some()
 }
 
 enum Raced {
@@ -87,7 +124,7 @@ fn first_fatal<M: Model>(problem: &Problem<M>, from: u32, budget: &Budget<'_>, m
     let (mut low, mut high, mut stride) = (from as usize, returns.len() - 1, 1);
     let mut at = low;
     while low < high {
-        match race(&until(problem, returns[at].0), budget, most) {
+        match race(&until(problem, returns[at].0), budget, most, true) {
             Raced::GaveUp(reason) => return Found::GaveUp(reason),
             Raced::Order(_) => low = at + 1,
             // The cut changes neither numbers nor anything up to that return.
@@ -111,13 +148,14 @@ pub fn until<M: Model>(problem: &Problem<M>, rank: u32) -> Problem<M> {
     }
 }
 
-fn race<M: Model>(problem: &Problem<M>, budget: &Budget<'_>, most: u64) -> Raced {
+/// `look_back`: whether a search that does not end soon may look for a violation among the last few operations alone.
+fn race<M: Model>(problem: &Problem<M>, budget: &Budget<'_>, most: u64, look_back: bool) -> Raced {
     let (plan, steps) = Plan::new(problem);
     match plan.slots {
-        0..=64 => race_with::<M, [u64; 1]>(problem, &plan, steps, budget, most),
-        65..=128 => race_with::<M, [u64; 2]>(problem, &plan, steps, budget, most),
-        129..=256 => race_with::<M, [u64; 4]>(problem, &plan, steps, budget, most),
-        257.. => race_with::<M, Box<[u64]>>(problem, &plan, steps, budget, most),
+        0..=64 => race_with::<M, [u64; 1]>(problem, &plan, steps, budget, most, look_back),
+        65..=128 => race_with::<M, [u64; 2]>(problem, &plan, steps, budget, most, look_back),
+        129..=256 => race_with::<M, [u64; 4]>(problem, &plan, steps, budget, most, look_back),
+        257.. => race_with::<M, Box<[u64]>>(problem, &plan, steps, budget, most, look_back),
     }
 }
 
@@ -127,26 +165,28 @@ fn race_with<M: Model, B: Bits>(
     steps: steps::Steps<'_>,
     budget: &Budget<'_>,
     most: u64,
+    look_back: bool,
 ) -> Raced {
-    let ended = |ended: Ended| match ended {
-        Ended::Found(taken) => {
-            let blind = |index: u32| problem.model.is_blind(problem.ops[index as usize].op);
-            Raced::Order(order(plan, &taken, blind))
-        }
-        Ended::Nothing(layer) => Raced::None(layer),
-        Ended::Nowhere(layer) => Raced::Fatal(plan.done[layer as usize].index),
-    };
-    let raced = AtomicBool::new(false);
+    let ended = |ended: Ended| raced(problem, plan, ended);
+    let over = AtomicBool::new(false);
     let bytes = budget.bytes.saturating_sub(plan.bytes());
     let mut turn = FIRST_TURN.min(most);
     let mut spent = turn;
     let mut depth: Depth<'_, B> = Depth::new(Mover::new(plan, steps, true));
-    let mut meter = Meter::new(budget, &raced, bytes, turn);
+    let mut meter = Meter::new(budget, &over, bytes, turn);
     if let Some(end) = depth.run(&mut meter) {
         return ended(end);
     }
     if let Some(reason) = meter.out_of {
         return Raced::GaveUp(reason);
+    }
+    // Where it got stuck, the last few operations may be a violation by themselves. Everything before that has an order.
+    let stuck = depth.deepest();
+    if look_back {
+        let stuck = &plan.done[stuck as usize];
+        if recent_violation(&until(problem, stuck.ret), RECENT, budget).is_some() {
+            return Raced::Fatal(stuck.index);
+        }
     }
     let (_, steps) = Plan::new(problem);
     let mut breadth: Breadth<'_, B> = Breadth::new(Mover::new(plan, steps, false));
@@ -159,14 +199,14 @@ fn race_with<M: Model, B: Bits>(
         turn = turn.saturating_mul(2);
         spent = spent.saturating_add(2 * turn);
         if deep.is_none() {
-            let mut meter = Meter::new(budget, &raced, bytes / 2, turn);
+            let mut meter = Meter::new(budget, &over, bytes / 2, turn);
             if let Some(end) = depth.run(&mut meter) {
                 return ended(end);
             }
             deep = meter.out_of;
         }
         if wide.is_none() {
-            let mut meter = Meter::new(budget, &raced, bytes / 2, turn);
+            let mut meter = Meter::new(budget, &over, bytes / 2, turn);
             if let Some(end) = breadth.run(&mut meter) {
                 return ended(end);
             }
@@ -178,16 +218,16 @@ fn race_with<M: Model, B: Bits>(
             (None, _) | (_, None) => {}
         }
     }
-    let mut deep_meter = Meter::new(budget, &raced, bytes / 2, u64::MAX);
-    let mut wide_meter = Meter::new(budget, &raced, bytes / 2, u64::MAX);
+    let mut deep_meter = Meter::new(budget, &over, bytes / 2, u64::MAX);
+    let mut wide_meter = Meter::new(budget, &over, bytes / 2, u64::MAX);
     let (deep_end, wide_end) = std::thread::scope(|scope| {
         let depth = scope.spawn(|| {
             let end = if deep.is_none() { depth.run(&mut deep_meter) } else { None };
-            raced.fetch_or(end.is_some(), Ordering::Relaxed);
+            over.fetch_or(end.is_some(), Ordering::Relaxed);
             end
         });
         let end = if wide.is_none() { breadth.run(&mut wide_meter) } else { None };
-        raced.fetch_or(end.is_some(), Ordering::Relaxed);
+        over.fetch_or(end.is_some(), Ordering::Relaxed);
         (depth.join().expect("the depth-first search does not panic"), end)
     });
     match wide_end.or(deep_end) {
@@ -197,10 +237,22 @@ fn race_with<M: Model, B: Bits>(
     }
 }
 
+/// What the end of an engine says about the problem.
+fn raced<M: Model>(problem: &Problem<M>, plan: &Plan, ended: Ended) -> Raced {
+    match ended {
+        Ended::Found(taken) => {
+            let blind = |index: u32| problem.model.is_blind(problem.ops[index as usize].op);
+            Raced::Order(order(plan, &taken, blind))
+        }
+        Ended::Nothing(layer) => Raced::None(layer),
+        Ended::Nowhere(layer) => Raced::Fatal(plan.done[layer as usize].index),
+    }
+}
+
 /// Counts configurations, and says when to pause.
 pub(crate) struct Meter<'a> {
     budget: &'a Budget<'a>,
-    raced: &'a AtomicBool,
+    over: &'a AtomicBool,
     bytes: usize,
     left: u64,
     counted: u64,
@@ -213,8 +265,8 @@ pub(crate) struct Meter<'a> {
 const LOOK_EVERY: u32 = 1024;
 
 impl<'a> Meter<'a> {
-    fn new(budget: &'a Budget<'a>, raced: &'a AtomicBool, bytes: usize, left: u64) -> Meter<'a> {
-        Meter { budget, raced, bytes, left, counted: 0, ticks: LOOK_EVERY - 1, out_of: None }
+    fn new(budget: &'a Budget<'a>, over: &'a AtomicBool, bytes: usize, left: u64) -> Meter<'a> {
+        Meter { budget, over, bytes, left, counted: 0, ticks: LOOK_EVERY - 1, out_of: None }
     }
 
     /// One more configuration.
@@ -237,7 +289,7 @@ impl<'a> Meter<'a> {
         } else if bytes() > self.bytes {
             self.out_of = Some(Reason::Memory);
         }
-        self.out_of.is_some() || self.left == 0 || self.raced.load(Ordering::Relaxed)
+        self.out_of.is_some() || self.left == 0 || self.over.load(Ordering::Relaxed)
     }
 
     fn flush(&mut self) {

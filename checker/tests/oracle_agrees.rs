@@ -16,7 +16,19 @@ fn long() -> bool {
 fn compare<M: Model>(problem: &Problem<M>) -> bool {
     let budget = Budget { stop: &AtomicBool::new(false), bytes: 1 << 30, states: &AtomicU64::new(0) };
     let truth = oracle::linearizable(problem);
-    match search::search(problem, &budget) {
+    for found in [search::search(problem, &budget), search::search_breadth_first(problem, &budget)] {
+        assert_found(problem, found, truth);
+    }
+    // With 1 it looks at the last operation that returned, and at those that did not.
+    for most in [1, 3] {
+        let recently = search::violated_recently(problem, most, &budget);
+        assert!(!(recently && truth), "what is legal has no violation in it: {:#?}", problem.ops);
+    }
+    truth
+}
+
+fn assert_found<M: Model>(problem: &Problem<M>, found: search::Found, truth: bool) {
+    match found {
         search::Found::Order(order) => {
             assert!(truth, "an order was found where there is none: {:#?}", problem.ops);
             assert_order(problem, &order);
@@ -36,7 +48,6 @@ fn compare<M: Model>(problem: &Problem<M>) -> bool {
         }
         search::Found::GaveUp(reason) => panic!("gave up on {} operations: {reason:?}", problem.ops.len()),
     }
-    truth
 }
 
 /// The order is legal, keeps real time and has every operation that returned. (Written anew: this test trusts nobody.)

@@ -21,7 +21,12 @@ pub fn with_file(flags: TestArgs) -> Result<TestArgs, Failure> {
         .map_err(|error| Failure::usage(format!("{}: reading the options file: {error}", path.display())))?;
     let file: TestArgs = toml::from_str(&text).map_err(|error| {
         let suggestion = suggestion(error.message()).map(|name| format!("; did you mean {name:?}?"));
-        Failure::usage(format!("{}: {}{}", path.display(), error.to_string().trim_end(), suggestion.unwrap_or_default()))
+        Failure::usage(format!(
+            "{}: {}{}",
+            path.display(),
+            error.to_string().trim_end(),
+            suggestion.unwrap_or_default()
+        ))
     })?;
     Ok(merge(flags, file))
 }
@@ -79,7 +84,8 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
 
 /// `no such system "demo-qorum"; did you mean "demo-quorum"? There are: …`
 pub fn no_such<'a>(what: &str, word: &str, known: impl IntoIterator<Item = &'a str> + Clone) -> Failure {
-    let hint = nearest(word, known.clone()).map(|name| format!("; did you mean {name:?}?")).unwrap_or_default();
+    let hint =
+        nearest(word, known.clone()).map(|name| format!("; did you mean {name:?}?")).unwrap_or_default();
     let all: Vec<&str> = known.into_iter().collect();
     Failure::usage(format!("no such {what}: {word:?}{hint} (there are: {})", all.join(", ")))
 }
@@ -98,7 +104,8 @@ mod tests {
     fn flags_win_over_the_file_key_by_key() {
         let flags = TestArgs { seed: Some(7), with: vec![("w".into(), "1".into())], ..TestArgs::default() };
         let file: TestArgs =
-            toml::from_str("seed = 1\nsystem = \"demo-quorum\"\ntime-limit = \"5s\"\n[with]\nw = 2\nr = 1\n").unwrap();
+            toml::from_str("seed = 1\nsystem = \"demo-quorum\"\ntime-limit = \"5s\"\n[with]\nw = 2\nr = 1\n")
+                .unwrap();
         let merged = merge(flags, file);
         assert_eq!(merged.seed, Some(7));
         assert_eq!(merged.system.as_deref(), Some("demo-quorum"));

@@ -74,9 +74,7 @@ fn nodes_in(what: &str) -> Vec<String> {
     let mut nodes: Vec<String> = what
         .split(|c: char| !c.is_ascii_alphanumeric())
         .filter(|word| {
-            word.len() > 1
-                && word.starts_with(['n', 'c'])
-                && word[1..].chars().all(|c| c.is_ascii_digit())
+            word.len() > 1 && word.starts_with(['n', 'c']) && word[1..].chars().all(|c| c.is_ascii_digit())
         })
         .map(str::to_string)
         .collect();

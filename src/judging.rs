@@ -5,7 +5,7 @@ use crate::not_tested;
 use checker::{JudgeError, Judged, Limits, Property, Spec};
 use history::History;
 use history::results::{
-    Answer, Anomaly, CheckerInfo, FaultRecord, Judgement, ObjectJudgement, Results, RunInfo, SCHEMA, Verdict,
+    Anomaly, Answer, CheckerInfo, FaultRecord, Judgement, ObjectJudgement, Results, RunInfo, SCHEMA, Verdict,
 };
 use std::io::{IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -65,9 +65,7 @@ pub fn judge(
     let mut anomalies: Vec<Anomaly> = Vec::new();
     let mut anomalies_more = 0;
     let informing = question.inform.iter().filter(|property| !question.asked.contains(property));
-    for (asked, &property) in
-        question.asked.iter().map(|p| (true, p)).chain(informing.map(|p| (false, p)))
-    {
+    for (asked, &property) in question.asked.iter().map(|p| (true, p)).chain(informing.map(|p| (false, p))) {
         if let Some(implied) = implied(property, &judgements) {
             judgements.push(implied);
             continue;
@@ -82,8 +80,13 @@ pub fn judge(
             // The same object may break several properties; the strongest that was asked explains it best.
             if asked && anomalies.len() < EXPLAINED_MAX {
                 let id = anomalies.len() as u32 + 1;
-                let mut anomaly =
-                    checker::explain::explain(history, &question.spec, property, &violation.counterexample, id);
+                let mut anomaly = checker::explain::explain(
+                    history,
+                    &question.spec,
+                    property,
+                    &violation.counterexample,
+                    id,
+                );
                 checker::explain::coincide(&mut anomaly, &background.faults);
                 anomalies.push(anomaly);
             } else if asked {
@@ -205,7 +208,10 @@ fn judge_one(
         JudgeError::Spec(what) => Failure::usage(what),
         JudgeError::Disagreement(what) => Failure::new(
             exit::BUG,
-            format!("{}: the verifier refuses the checker's evidence, so there is no verdict: {what}", history.source.name),
+            format!(
+                "{}: the verifier refuses the checker's evidence, so there is no verdict: {what}",
+                history.source.name
+            ),
         ),
     })?;
     judged.judgement.seconds = started.elapsed().as_secs_f64();

@@ -28,7 +28,8 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     // Nodes and guards of the demo cluster are this same binary; they are not for people, so clap never sees them.
-    let args: Vec<String> = std::env::args_os().skip(1).map(|arg| arg.to_string_lossy().into_owned()).collect();
+    let args: Vec<String> =
+        std::env::args_os().skip(1).map(|arg| arg.to_string_lossy().into_owned()).collect();
     match args.first().map(String::as_str) {
         Some("demo-node") => return systems::demo::node_main(&args[1..]),
         Some("guard") => return control::guard_main(&args[1..]),
@@ -49,7 +50,8 @@ fn main() -> ExitCode {
 
 fn dispatch(command: Command) -> Result<u8, Failure> {
     let signals = || {
-        Signals::install().map_err(|error| Failure::new(exit::BUG, format!("installing signal handlers: {error}")))
+        Signals::install()
+            .map_err(|error| Failure::new(exit::BUG, format!("installing signal handlers: {error}")))
     };
     match command {
         Command::Test(args) => commands::test::run(*args, &signals()?),

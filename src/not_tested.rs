@@ -28,7 +28,9 @@ pub fn sentences(history: &History, faults: &[FaultRecord], run: Option<&RunInfo
             said.push("The nodes share one machine: no loss of power, no full or failing disk, no network but loopback.".to_string());
         }
         None if faults.is_empty() => {
-            said.push("The history does not say which faults were in force, or whether there were any.".to_string());
+            said.push(
+                "The history does not say which faults were in force, or whether there were any.".to_string(),
+            );
         }
         None => said.push("Whether the recorded faults had any effect is not known.".to_string()),
     }

@@ -68,11 +68,14 @@ pub fn anomalies(results: &Results, narrated: bool, paths: &Paths) {
 
 /// The verdict, and under it the path of the page: the last lines of every command that judges.
 pub fn verdict(results: &Results, name_history: bool, paths: &Paths) {
-    let text = terminal::verdict(results, paths, &look());
+    let look = look();
     if name_history {
+        // One of several: its name, and one line.
         out(&format!("{}: ", results.checker.history));
+    } else {
+        out(&terminal::beside(results, &look));
     }
-    out(&text);
+    out(&terminal::verdict(results, paths, &look));
 }
 
 /// What was done to the cluster: one line per kind, with how many were seen to bite.
@@ -87,7 +90,11 @@ pub fn faults(results: &Results) {
         .iter()
         .map(|kind| {
             let of_kind = || results.faults.iter().filter(|fault| fault.kind == *kind);
-            format!("{kind} {} of {} bit", of_kind().filter(|fault| fault.bit.is_some()).count(), of_kind().count())
+            format!(
+                "{kind} {} of {} bit",
+                of_kind().filter(|fault| fault.bit.is_some()).count(),
+                of_kind().count()
+            )
         })
         .collect();
     if !told.is_empty() {
@@ -101,7 +108,13 @@ pub fn faults(results: &Results) {
 /// The disk's (74). A bug in drawing is caught, said, and changes no verdict (70).
 pub fn write_page(file: &Path, results: &Results, history: &History) -> Result<(), Failure> {
     let page = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| reports::html(results, history)))
-        .map_err(|_| Failure::new(exit::BUG, format!("{}: drawing the report failed; the verdict stands", file.display())))?;
-    std::fs::write(file, page)
-        .map_err(|error| Failure::new(exit::RESULTS, format!("{}: writing the report: {error}", file.display())))
+        .map_err(|_| {
+            Failure::new(
+                exit::BUG,
+                format!("{}: drawing the report failed; the verdict stands", file.display()),
+            )
+        })?;
+    std::fs::write(file, page).map_err(|error| {
+        Failure::new(exit::RESULTS, format!("{}: writing the report: {error}", file.display()))
+    })
 }

@@ -42,7 +42,9 @@ impl Subject {
     pub fn background(&self) -> Background {
         let faults = crate::faults::from_events(&self.history);
         match self.run.as_ref().and_then(Run::results) {
-            Some(results) => Background { run: results.run, faults: results.faults, vacuous: results.vacuous },
+            Some(results) => {
+                Background { run: results.run, faults: results.faults, vacuous: results.vacuous }
+            }
             None => Background { run: self.run.as_ref().and_then(Run::info), faults, vacuous: Vec::new() },
         }
     }
@@ -92,7 +94,11 @@ impl Subject {
             (true, false) => required,
             (false, _) => {
                 let mut asked = named;
-                asked.extend(required.into_iter().filter(|property| !args.property.iter().any(|p| p == property.name())));
+                asked.extend(
+                    required
+                        .into_iter()
+                        .filter(|property| !args.property.iter().any(|p| p == property.name())),
+                );
                 asked
             }
         };
@@ -114,15 +120,17 @@ impl Subject {
 /// # Errors
 /// There is none (64), with the nearest name that there is.
 pub fn model(name: &str) -> Result<ModelName, Failure> {
-    ModelName::find(name).ok_or_else(|| no_such("model", name, ModelName::all().iter().map(|model| model.name())))
+    ModelName::find(name)
+        .ok_or_else(|| no_such("model", name, ModelName::all().iter().map(|model| model.name())))
 }
 
 fn properties(names: &[String]) -> Result<Vec<Property>, Failure> {
     let mut found = Vec::new();
     for name in names.iter().filter(|name| *name != "all") {
         let property = Property::all().iter().copied().find(|property| property.name() == name);
-        let property = property
-            .ok_or_else(|| no_such("property", name, Property::all().iter().map(|p| p.name()).chain(["all"])))?;
+        let property = property.ok_or_else(|| {
+            no_such("property", name, Property::all().iter().map(|p| p.name()).chain(["all"]))
+        })?;
         if !found.contains(&property) {
             found.push(property);
         }
@@ -136,7 +144,9 @@ fn format(name: &str) -> Result<Option<Format>, Failure> {
         return Ok(None);
     }
     let found = Format::named(name);
-    found.map(Some).ok_or_else(|| no_such("format", name, Format::all().iter().map(|f| f.name()).chain(["auto"])))
+    found
+        .map(Some)
+        .ok_or_else(|| no_such("format", name, Format::all().iter().map(|f| f.name()).chain(["auto"])))
 }
 
 /// How a file is to be read.

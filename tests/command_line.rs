@@ -36,7 +36,9 @@ fn a_bad_command_line_ends_with_64_and_never_with_2_which_would_read_as_undecide
 #[test]
 fn a_misspelt_name_is_answered_with_the_nearest_right_one() {
     let file = "corpus/synthetic/reg-c5-n1000-ok.jsonl.gz";
-    assert!(run(["check", "--model", "regsiter", file]).expect(64).err.contains("did you mean \"register\"?"));
+    assert!(
+        run(["check", "--model", "regsiter", file]).expect(64).err.contains("did you mean \"register\"?")
+    );
     assert!(run(["test", "demo-qorum"]).expect(64).err.contains("did you mean \"demo-quorum\"?"));
     assert!(run(["explain", "stale-raed"]).expect(64).err.contains("did you mean \"stale-read\"?"));
 }
@@ -109,7 +111,8 @@ fn results_can_be_had_as_json_and_a_page_can_be_made_from_a_file() {
     let dir = tempfile::tempdir().unwrap();
     let page = dir.path().join("page.html");
     let file = "corpus/third-party/porcupine/jepsen-etcd/etcd_000.log";
-    let args = ["check", "--model", "cas-register", "--format", "json", "--report", page.to_str().unwrap(), file];
+    let args =
+        ["check", "--model", "cas-register", "--format", "json", "--report", page.to_str().unwrap(), file];
     let done = run(args).expect(1);
     let results: serde_json::Value = serde_json::from_str(&done.out).unwrap();
     assert_eq!(results["verdict"], "invalid");
@@ -124,15 +127,34 @@ fn several_histories_give_a_line_each_and_the_worst_verdict() {
     let (bad, good) = (format!("{dir}/etcd_000.log"), format!("{dir}/etcd_002.log"));
     let done = run(["check", "--model", "cas-register", &good, &bad]).expect(1);
     for file in [&bad, &good] {
-        assert_eq!(done.out.lines().filter(|line| line.starts_with(file.as_str())).count(), 1, "{}", done.out);
+        assert_eq!(
+            done.out.lines().filter(|line| line.starts_with(file.as_str())).count(),
+            1,
+            "{}",
+            done.out
+        );
     }
+}
+
+/// Amounts 2, 4, 8 … added all at once, and an odd sum read meanwhile: only trying every subset shows that none fits.
+fn hard() -> String {
+    let event = |process: usize, kind: &str, f: &str, value: String| {
+        format!("{{\"process\":{process},\"type\":\"{kind}\",\"f\":\"{f}\",\"value\":{value}}}\n")
+    };
+    let adds =
+        |kind: &str| (1..=40).map(|n| event(n, kind, "add", (1u64 << n).to_string())).collect::<String>();
+    let read = |kind: &str, value: &str| event(0, kind, "read", value.to_string());
+    adds("invoke") + &read("invoke", "null") + &read("ok", &((1u64 << 40) - 1).to_string()) + &adds("ok")
 }
 
 #[test]
 fn a_budget_that_ends_gives_undecided_and_never_a_pass() {
-    let file = "corpus/synthetic/reg-c100-n1000-ok.jsonl.gz";
-    for budget in [["--timeout", "1ms"], ["--memory", "64KiB"]] {
-        let done = run(["check", "--model", "cas-register", budget[0], budget[1], file]).expect(2);
-        assert!(done.out.contains("ndecided"), "{budget:?}: {}", done.out);
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("hard.jsonl");
+    std::fs::write(&file, hard()).unwrap();
+    for budget in [["--timeout", "200ms"], ["--memory", "1MiB"]] {
+        let args = ["check", "--model", "counter", budget[0], budget[1], file.to_str().unwrap()];
+        let done = run(args).expect(2);
+        assert!(done.out.contains("ndecided") && done.out.contains("limit"), "{budget:?}: {}", done.out);
     }
 }

@@ -64,10 +64,23 @@ fn lines(run: &Path) -> usize {
 #[test]
 fn a_clock_that_jumps_makes_a_last_writer_wins_store_lose_a_write_and_the_report_says_so() {
     let store = tempfile::tempdir().unwrap();
-    let args = ["demo-quorum", "register", "--nemesis", "clock", "--seed", "7", "--time-limit", "6s", "--nemesis-interval", "1s"];
+    let args = [
+        "demo-quorum",
+        "register",
+        "--nemesis",
+        "clock",
+        "--seed",
+        "7",
+        "--time-limit",
+        "6s",
+        "--nemesis-interval",
+        "1s",
+    ];
     let done = Done::of(start(store.path(), &args).wait_with_output().unwrap()).expect(1);
     let run = latest(store.path()).unwrap();
-    for name in ["summary.json", "results.json", "history.jsonl", "config.toml", "report.html", "anomaly-1.jsonl"] {
+    for name in
+        ["summary.json", "results.json", "history.jsonl", "config.toml", "report.html", "anomaly-1.jsonl"]
+    {
         assert!(run.join(name).is_file(), "no {name}");
     }
     let last: Vec<&str> = done.out.lines().rev().take(2).collect();
@@ -93,14 +106,29 @@ fn a_run_in_which_nothing_was_tested_is_vacuous_and_not_valid() {
 #[test]
 fn ctrl_c_in_the_middle_heals_ends_every_process_and_still_judges() {
     let store = tempfile::tempdir().unwrap();
-    let child = start(store.path(), &["demo-quorum", "register", "--with", "versions=logical", "--with", "write-back=on", "--time-limit", "60s"]);
+    let child = start(
+        store.path(),
+        &[
+            "demo-quorum",
+            "register",
+            "--with",
+            "versions=logical",
+            "--with",
+            "write-back=on",
+            "--time-limit",
+            "60s",
+        ],
+    );
     let pid = child.id();
     until("no events", || latest(store.path()).is_some_and(|run| lines(&run) > 50));
     signal(pid, "-INT");
     let done = Done::of(child.wait_with_output().unwrap()).expect(130);
-    assert!(done.out.contains("linearizable"), "{}", done.out);
+    // Judged, and honest about how little that was.
+    assert!(done.out.contains("vacuous") && done.out.contains("interrupted"), "{}", done.out);
     let run = latest(store.path()).unwrap();
-    assert!(run.join("results.json").is_file());
+    let results: serde_json::Value =
+        serde_json::from_slice(&fs::read(run.join("results.json")).unwrap()).unwrap();
+    assert_eq!(results["judgements"][0]["answer"], "holds");
     assert_eq!(processes(&store.path().to_string_lossy()), [] as [u32; 0]);
 }
 
@@ -110,7 +138,20 @@ fn a_controller_that_is_killed_leaves_no_process_and_a_history_that_can_be_judge
     // Nodes that stand still are the hard ones: they cannot end themselves.
     let mut child = start(
         store.path(),
-        &["demo-quorum", "register", "--with", "versions=logical", "--with", "write-back=on", "--nemesis", "pause", "--nemesis-interval", "500ms", "--time-limit", "60s"],
+        &[
+            "demo-quorum",
+            "register",
+            "--with",
+            "versions=logical",
+            "--with",
+            "write-back=on",
+            "--nemesis",
+            "pause",
+            "--nemesis-interval",
+            "500ms",
+            "--time-limit",
+            "60s",
+        ],
     );
     let word = store.path().to_string_lossy().into_owned();
     until("no node was ever stopped", || {
@@ -146,12 +187,24 @@ fn a_controller_that_is_killed_while_it_starts_leaves_no_process() {
 #[test]
 fn the_same_configuration_can_be_run_again_from_its_file() {
     let store = tempfile::tempdir().unwrap();
-    let args = ["demo-quorum", "register", "--nemesis", "none", "--time-limit", "300ms", "--seed", "5", "--with", "w=1"];
+    let args = [
+        "demo-quorum",
+        "register",
+        "--nemesis",
+        "none",
+        "--time-limit",
+        "300ms",
+        "--seed",
+        "5",
+        "--with",
+        "w=1",
+    ];
     Done::of(start(store.path(), &args).wait_with_output().unwrap()).expect(3);
     let config = latest(store.path()).unwrap().join("config.toml");
     let text = fs::read_to_string(&config).unwrap();
     assert!(text.contains("seed = 5") && text.contains("w = \"1\""), "{text}");
-    let again = Done::of(start(store.path(), &["--config", config.to_str().unwrap()]).wait_with_output().unwrap());
+    let again =
+        Done::of(start(store.path(), &["--config", config.to_str().unwrap()]).wait_with_output().unwrap());
     let again = again.expect(3);
     assert!(again.err.contains("seed 5"), "{}", again.err);
 }

@@ -24,13 +24,20 @@ fn known() -> Vec<Known> {
                 dirs.push(path);
             } else if path.file_name().is_some_and(|name| name == "verdicts.tsv") {
                 let text = fs::read_to_string(&path).unwrap();
-                found.extend(text.lines().filter(|line| !line.starts_with('#') && !line.is_empty()).skip(1).map(|line| {
-                    let fields: Vec<&str> = line.split('\t').collect();
-                    let [file, model, flags, verdict] = fields[..] else { panic!("{}: {line}", path.display()) };
-                    let mut flags: Vec<String> = flags.split_whitespace().map(str::to_string).collect();
-                    flags.extend(["--model".to_string(), model.to_string()]);
-                    Known { file: dir.join(file), flags, linearizable: verdict == "valid" }
-                }));
+                found.extend(
+                    text.lines().filter(|line| !line.starts_with('#') && !line.is_empty()).skip(1).map(
+                        |line| {
+                            let fields: Vec<&str> = line.split('\t').collect();
+                            let [file, model, flags, verdict] = fields[..] else {
+                                panic!("{}: {line}", path.display())
+                            };
+                            let mut flags: Vec<String> =
+                                flags.split_whitespace().map(str::to_string).collect();
+                            flags.extend(["--model".to_string(), model.to_string()]);
+                            Known { file: dir.join(file), flags, linearizable: verdict == "valid" }
+                        },
+                    ),
+                );
             }
         }
     }
@@ -41,8 +48,17 @@ fn known() -> Vec<Known> {
 #[test]
 fn every_recorded_history_gets_the_verdict_that_is_known_of_it() {
     for known in known() {
-        let done = common::Done::of(perjury().args(["check", "--quiet"]).args(&known.flags).arg(&known.file).output().unwrap());
-        assert_eq!(done.code, i32::from(!known.linearizable), "{}\n{}{}", known.file.display(), done.out, done.err);
+        let done = common::Done::of(
+            perjury().args(["check", "--quiet"]).args(&known.flags).arg(&known.file).output().unwrap(),
+        );
+        assert_eq!(
+            done.code,
+            i32::from(!known.linearizable),
+            "{}\n{}{}",
+            known.file.display(),
+            done.out,
+            done.err
+        );
     }
 }
 
@@ -51,10 +67,25 @@ fn the_same_history_in_edn_gets_the_same_verdict() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("history.edn");
     for known in known() {
-        let converted = perjury().args(["convert", "--to", "edn"]).arg(&known.file).arg("-o").arg(&file).output().unwrap();
+        let converted = perjury()
+            .args(["convert", "--to", "edn"])
+            .arg(&known.file)
+            .arg("-o")
+            .arg(&file)
+            .output()
+            .unwrap();
         common::Done::of(converted).expect(0);
-        let done = common::Done::of(perjury().args(["check", "--quiet"]).args(&known.flags).arg(&file).output().unwrap());
-        assert_eq!(done.code, i32::from(!known.linearizable), "{}\n{}{}", known.file.display(), done.out, done.err);
+        let done = common::Done::of(
+            perjury().args(["check", "--quiet"]).args(&known.flags).arg(&file).output().unwrap(),
+        );
+        assert_eq!(
+            done.code,
+            i32::from(!known.linearizable),
+            "{}\n{}{}",
+            known.file.display(),
+            done.out,
+            done.err
+        );
     }
 }
 
@@ -62,6 +93,7 @@ fn the_same_history_in_edn_gets_the_same_verdict() {
 fn what_is_linearizable_is_sequentially_consistent() {
     for known in known().into_iter().filter(|known| known.linearizable) {
         let args = ["check", "--quiet", "--property", "sequential"];
-        common::Done::of(perjury().args(args).args(&known.flags).arg(&known.file).output().unwrap()).expect(0);
+        common::Done::of(perjury().args(args).args(&known.flags).arg(&known.file).output().unwrap())
+            .expect(0);
     }
 }

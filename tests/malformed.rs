@@ -30,7 +30,11 @@ fn cases() -> Vec<(&'static str, Vec<u8>, &'static str)> {
         ("invalid utf-8", [&invoke.as_bytes()[..45], b"\"\xff\xfe\"}\n"].concat(), "UTF-8"),
         ("double invoke", line(&format!("{invoke}\n{invoke}\n")), ":2:"),
         ("completion without invoke", line(&format!("{ok}\n")), ":1:"),
-        ("completion of another function", line(&format!("{invoke}\n{}\n", ok.replace("write", "read"))), ":2:"),
+        (
+            "completion of another function",
+            line(&format!("{invoke}\n{}\n", ok.replace("write", "read"))),
+            ":2:",
+        ),
         ("unknown type", line(&invoke.replace("invoke", "invoked")), "type"),
         ("type is a number", line(&invoke.replace("\"invoke\"", "7")), "type"),
         ("no process", line(r#"{"type":"invoke","f":"write","value":1}"#), "process"),
@@ -109,9 +113,11 @@ fn an_operation_that_the_model_does_not_know_is_named_with_its_line() {
     let event = |kind: &str, f: &str, value: &str| {
         format!("{{\"process\":0,\"type\":\"{kind}\",\"f\":\"{f}\",\"value\":{value}}}\n")
     };
-    let history = [event("invoke", "write", "1"), event("ok", "write", "1"), event("invoke", "cas", "[1,2,3]")];
+    let history =
+        [event("invoke", "write", "1"), event("ok", "write", "1"), event("invoke", "cas", "[1,2,3]")];
     std::fs::write(&file, history.concat() + &event("ok", "cas", "[1,2,3]")).unwrap();
-    let done = common::Done::of(perjury().args(["check", "--model", "cas-register"]).arg(&file).output().unwrap());
+    let done =
+        common::Done::of(perjury().args(["check", "--model", "cas-register"]).arg(&file).output().unwrap());
     let done = done.expect(65);
     assert!(done.err.contains(":3:") && done.err.contains("cas"), "{}", done.err);
 }
@@ -123,6 +129,7 @@ fn an_unfinished_last_line_can_be_dropped_on_request() {
     let whole = "{\"process\":0,\"type\":\"invoke\",\"f\":\"write\",\"value\":1}\n";
     std::fs::write(&file, format!("{whole}{{\"process\":0,\"type\":\"ok\",\"f\":\"wri")).unwrap();
     common::run(["check", "--model", "register", file.to_str().unwrap()]).expect(65);
-    let done = common::run(["check", "--model", "register", "--allow-truncated", file.to_str().unwrap()]).expect(0);
+    let done =
+        common::run(["check", "--model", "register", "--allow-truncated", file.to_str().unwrap()]).expect(0);
     assert!(done.err.contains("warning"), "{}", done.err);
 }

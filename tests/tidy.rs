@@ -41,7 +41,9 @@ fn every_file_opens_by_saying_what_it_is_for() {
 #[test]
 fn no_file_holds_more_than_one_noun_can_fill() {
     // Fixtures are data: they are as long as there is to say.
-    for path in sources().into_iter().filter(|path| !path.components().any(|part| part.as_os_str() == "fixtures")) {
+    for path in
+        sources().into_iter().filter(|path| !path.components().any(|part| part.as_os_str() == "fixtures"))
+    {
         let lines = fs::read_to_string(&path).unwrap().lines().count();
         assert!(lines <= 600, "{} has {lines} lines", path.display());
     }
@@ -49,7 +51,8 @@ fn no_file_holds_more_than_one_noun_can_fill() {
 
 #[test]
 fn nothing_is_left_unfinished() {
-    let marks = [concat!("to", "do!("), concat!("unimpl", "emented!("), concat!("FIX", "ME"), concat!("XX", "X")];
+    let marks =
+        [concat!("to", "do!("), concat!("unimpl", "emented!("), concat!("FIX", "ME"), concat!("XX", "X")];
     for path in sources() {
         let text = fs::read_to_string(&path).unwrap();
         for mark in marks {
@@ -69,7 +72,8 @@ fn crates_call_only_what_the_architecture_allows() {
         ("reports", &["perjury-history"]),
     ];
     for (name, allowed) in allowed {
-        let manifest: toml::Table = fs::read_to_string(root().join(name).join("Cargo.toml")).unwrap().parse().unwrap();
+        let manifest: toml::Table =
+            fs::read_to_string(root().join(name).join("Cargo.toml")).unwrap().parse().unwrap();
         let dependencies = manifest["dependencies"].as_table().unwrap();
         for dependency in dependencies.keys().filter(|key| key.starts_with("perjury-")) {
             assert!(allowed.contains(&dependency.as_str()), "{name} may not call {dependency}");
@@ -94,7 +98,9 @@ fn cargo_test_at_the_root_tests_every_crate() {
 #[test]
 fn the_corpus_is_small_and_says_where_it_comes_from() {
     let third_party = root().join("corpus/third-party");
-    for origin in fs::read_dir(&third_party).unwrap().flatten().map(|entry| entry.path()).filter(|path| path.is_dir()) {
+    for origin in
+        fs::read_dir(&third_party).unwrap().flatten().map(|entry| entry.path()).filter(|path| path.is_dir())
+    {
         for name in ["LICENSE", "README.md"] {
             assert!(origin.join(name).is_file(), "{} has no {name}", origin.display());
         }
@@ -112,12 +118,18 @@ fn the_corpus_is_small_and_says_where_it_comes_from() {
 #[test]
 fn every_link_of_the_documentation_leads_to_a_file() {
     let mut pages = vec![root().join("README.md"), root().join("CHANGELOG.md")];
-    pages.extend(files(root().join("docs")).into_iter().filter(|path| path.extension().is_some_and(|e| e == "md")));
+    pages.extend(
+        files(root().join("docs")).into_iter().filter(|path| path.extension().is_some_and(|e| e == "md")),
+    );
     for page in pages {
         let text = fs::read_to_string(&page).unwrap();
         for link in text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next()) {
             if !link.is_empty() && !link.contains("://") {
-                assert!(page.parent().unwrap().join(link).exists(), "{}: {link} leads nowhere", page.display());
+                assert!(
+                    page.parent().unwrap().join(link).exists(),
+                    "{}: {link} leads nowhere",
+                    page.display()
+                );
             }
         }
     }

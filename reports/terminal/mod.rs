@@ -11,7 +11,7 @@ mod verdict;
 pub(crate) use counterexample::explained;
 pub use counterexample::{Around, anomalies, anomaly};
 pub use narrated::narrated;
-pub use verdict::{Paths, verdict};
+pub use verdict::{Paths, beside, verdict};
 
 /// How the terminal looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

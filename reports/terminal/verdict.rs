@@ -18,8 +18,23 @@ pub struct Paths {
     pub cores: Vec<String>,
 }
 
-/// The verdict in one line; below it what else was judged, reasons where it is not plain, and last the path of the
-/// report. Ends with a line break.
+/// What was judged beside the properties that were asked for, and why a verdict is not plain, a line each.
+/// Stands before the verdict, which is the last line but for the path.
+pub fn beside(results: &Results, look: &Look) -> String {
+    let results = &clean::results(results);
+    let mut out = String::new();
+    for judgement in
+        results.judgements.iter().filter(|judgement| !results.asked.contains(&judgement.property))
+    {
+        out.push_str(&format!("  {}\n", look.paint(Ink::Faint, &look.say(&also(judgement)))));
+    }
+    for line in reasons(results) {
+        out.push_str(&format!("  {}\n", look.say(&line)));
+    }
+    out
+}
+
+/// The verdict in one line, and last the path of the report. Ends with a line break.
 pub fn verdict(results: &Results, paths: &Paths, look: &Look) -> String {
     let results = &clean::results(results);
     let (sign, ink) = sign(results.verdict, look);
@@ -41,14 +56,6 @@ pub fn verdict(results: &Results, paths: &Paths, look: &Look) -> String {
     }
     let strong = look.paint(ink, &look.say(&format!("{sign} {}", short(results))));
     out.push_str(&format!("{strong}   {}\n", look.say(&facts.join("   "))));
-    for judgement in &results.judgements {
-        if !results.asked.contains(&judgement.property) {
-            out.push_str(&format!("  {}\n", look.paint(Ink::Faint, &look.say(&beside(judgement)))));
-        }
-    }
-    for line in reasons(results) {
-        out.push_str(&format!("  {}\n", look.say(&line)));
-    }
     if let Some(path) = &paths.report {
         out.push_str(&format!("  {path}\n"));
     }
@@ -125,7 +132,7 @@ fn reasons(results: &Results) -> Vec<String> {
 }
 
 /// A property that nobody asked for, in a line: `sequentially consistent: holds`.
-fn beside(judgement: &Judgement) -> String {
+fn also(judgement: &Judgement) -> String {
     let answer = match judgement.answer {
         Answer::Holds => "holds",
         Answer::Violated => "violated",

@@ -5,7 +5,7 @@ mod fixtures;
 use fixtures::{cases, *};
 use history::results::*;
 use history::{History, NO_TIME, Outcome, Value};
-use reports::terminal::{Look, Paths, anomalies, narrated, verdict};
+use reports::terminal::{Look, Paths, anomalies, beside, narrated, verdict};
 use serde_json::Value as Json;
 
 /// Words that are types of ours, not texts of theirs.
@@ -43,6 +43,7 @@ fn everything(results: &Results, history: &History) -> (String, String) {
         for unicode in [false, true] {
             let look = Look { width, color: false, unicode };
             text.push_str(&anomalies(results, &Paths::default(), &look));
+            text.push_str(&beside(results, &look));
             text.push_str(&verdict(results, &Paths::default(), &look));
         }
     }

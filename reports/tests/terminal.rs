@@ -3,7 +3,7 @@
 mod fixtures;
 
 use fixtures::cases::{self, Case};
-use reports::terminal::{Look, Paths, anomalies, narrated, verdict};
+use reports::terminal::{Look, Paths, anomalies, beside, narrated, verdict};
 use std::path::PathBuf;
 
 const PLAIN: Look = Look { width: 100, color: false, unicode: false };
@@ -22,7 +22,7 @@ fn shown(case: &Case, look: &Look) -> String {
     let paths = paths(case);
     let text = anomalies(&case.results, &paths, look);
     let gap = if text.is_empty() { "" } else { "\n" };
-    format!("{text}{gap}{}", verdict(&case.results, &paths, look))
+    format!("{text}{gap}{}{}", beside(&case.results, look), verdict(&case.results, &paths, look))
 }
 
 #[test]

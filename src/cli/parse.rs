@@ -60,7 +60,11 @@ impl FromStr for Bytes {
             _ => return Err(expected()),
         };
         let bytes = number * scale;
-        if bytes.is_finite() && (0.0..1.8e19).contains(&bytes) { Ok(Bytes(bytes as u64)) } else { Err(expected()) }
+        if bytes.is_finite() && (0.0..1.8e19).contains(&bytes) {
+            Ok(Bytes(bytes as u64))
+        } else {
+            Err(expected())
+        }
     }
 }
 

@@ -87,7 +87,9 @@ fn table<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<(String, Stri
             toml::Value::Integer(n) => Ok((key, n.to_string())),
             toml::Value::Float(n) => Ok((key, n.to_string())),
             toml::Value::Boolean(b) => Ok((key, b.to_string())),
-            other => Err(serde::de::Error::custom(format!("with.{key}: expected text or a number, found {other}"))),
+            other => {
+                Err(serde::de::Error::custom(format!("with.{key}: expected text or a number, found {other}")))
+            }
         })
         .collect()
 }

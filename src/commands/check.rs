@@ -16,7 +16,10 @@ pub fn run(args: &CheckArgs, signals: &Signals) -> Result<u8, Failure> {
     let mut codes = Vec::new();
     for path in &args.histories {
         let mut subject = Subject::open(path, &args.read)?;
-        let question = subject.question(&args.question)?;
+        let mut question = subject.question(&args.question)?;
+        if args.quiet && !question.always_inform {
+            question.inform.clear();
+        }
         let background = subject.background();
         let results = judging::judge(&mut subject.history, &question, background, &signals.stop, args.quiet)?;
         if let Some(file) = &args.report {

@@ -3,8 +3,8 @@
 use crate::cli::{ConvertArgs, ConvertTo};
 use crate::exit::{self, Failure};
 use crate::subject;
-use std::fs::File;
 use history::Event;
+use std::fs::File;
 use std::io::{BufWriter, ErrorKind, Write};
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -17,7 +17,8 @@ pub fn run(args: &ConvertArgs) -> Result<u8, Failure> {
     let options = subject::read_options(&args.read)?;
     // Whatever is no history is refused before a byte is written.
     history::read_file(&args.history, &options).map_err(subject::read_failure)?;
-    let failed = |error: std::io::Error, to: &str| Failure::new(exit::RESULTS, format!("{to}: writing: {error}"));
+    let failed =
+        |error: std::io::Error, to: &str| Failure::new(exit::RESULTS, format!("{to}: writing: {error}"));
     let (mut out, to): (Box<dyn Write>, String) = match &args.output {
         Some(path) => {
             let to = path.display().to_string();

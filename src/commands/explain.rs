@@ -11,7 +11,13 @@ use std::path::Path;
 /// Prints what was asked for. Exit code 0 for a kind, else that of the verdict.
 pub fn run(args: &ExplainArgs, signals: &Signals) -> Result<u8, Failure> {
     if let Some(kind) = checker::kinds::find(&args.what) {
-        show::out(&format!("{}: {}\n\n{}\n\n{}\n", kind.name, kind.sentence, kind.meaning, kind.example.trim_end()));
+        show::out(&format!(
+            "{}: {}\n\n{}\n\n{}\n",
+            kind.name,
+            kind.sentence,
+            kind.meaning,
+            kind.example.trim_end()
+        ));
         return Ok(exit::HOLDS);
     }
     let path = Path::new(&args.what);

@@ -11,10 +11,14 @@ use std::fmt::Write;
 pub fn run(what: Listing) -> Result<u8, Failure> {
     let text = match what {
         Listing::Systems => systems_text(),
-        Listing::Workloads => table(workloads::all().iter().map(|workload| (workload.name(), workload.about()))),
+        Listing::Workloads => {
+            table(workloads::all().iter().map(|workload| (workload.name(), workload.about())))
+        }
         Listing::Faults => table(nemesis::kinds().iter().map(|kind| (*kind, nemesis::about(kind)))),
         Listing::Models => table(ModelName::all().iter().map(|model| (model.name(), model.about()))),
-        Listing::Properties => table(Property::all().iter().map(|property| (property.name(), property.about()))),
+        Listing::Properties => {
+            table(Property::all().iter().map(|property| (property.name(), property.about())))
+        }
         Listing::Formats => table(Format::all().iter().map(|format| (format.name(), format.about()))),
         Listing::Kinds => table(checker::kinds::kinds().iter().map(|kind| (kind.name, kind.sentence))),
         Listing::Cases => table(casebook::cases().iter().map(|case| (case.name, case.about))),
@@ -35,12 +39,18 @@ fn systems_text() -> String {
     let mut text = String::new();
     for system in systems::all() {
         let _ = writeln!(text, "{}: {}", system.name(), system.about());
-        let _ = writeln!(text, "  workloads: {}; {} nodes", system.workloads().join(", "), system.default_nodes());
+        let _ = writeln!(
+            text,
+            "  workloads: {}; {} nodes",
+            system.workloads().join(", "),
+            system.default_nodes()
+        );
         for option in system.options() {
             let _ = writeln!(text, "  --with {}={}: {}", option.name, option.default, option.about);
         }
         for with in system.configurations() {
-            let with: Vec<(String, String)> = with.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect();
+            let with: Vec<(String, String)> =
+                with.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect();
             let shown: Vec<String> = with.iter().map(|(key, value)| format!("{key}={value}")).collect();
             let shown = if shown.is_empty() { "bare".to_string() } else { shown.join(" ") };
             // A registry that names a configuration which its own system refuses is caught by a test.

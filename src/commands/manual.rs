@@ -11,7 +11,8 @@ pub fn man() -> Result<u8, Failure> {
     let mut page = Vec::new();
     let command = Cli::command();
     let mut render = |man: clap_mangen::Man| {
-        man.render(&mut page).map_err(|error| Failure::new(exit::RESULTS, format!("writing the man page: {error}")))
+        man.render(&mut page)
+            .map_err(|error| Failure::new(exit::RESULTS, format!("writing the man page: {error}")))
     };
     render(clap_mangen::Man::new(command.clone()))?;
     for sub in command.get_subcommands().filter(|sub| sub.get_name() != "help") {

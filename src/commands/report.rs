@@ -23,7 +23,8 @@ pub fn run(args: &ReportArgs, signals: &Signals) -> Result<u8, Failure> {
         (Some(file), _) => file.clone(),
         (None, Some(run)) => run.report(),
         (None, None) => {
-            let stem = args.what.file_name().map_or("history".into(), |name| name.to_string_lossy().into_owned());
+            let stem =
+                args.what.file_name().map_or("history".into(), |name| name.to_string_lossy().into_owned());
             PathBuf::from(format!("{}.html", if stem == "-" { "history" } else { &stem }))
         }
     };

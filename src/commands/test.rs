@@ -32,7 +32,10 @@ pub fn run(args: TestArgs, signals: &Signals) -> Result<u8, Failure> {
     let mut codes = Vec::new();
     let mut unhealed = None;
     for number in 0..resolved.test_count {
-        let config = RunConfig { seed: resolved.config.seed.wrapping_add(u64::from(number)), ..resolved.config.clone() };
+        let config = RunConfig {
+            seed: resolved.config.seed.wrapping_add(u64::from(number)),
+            ..resolved.config.clone()
+        };
         let (results, healed) = one(&config, &resolved, signals)?;
         codes.push(exit::code(results.verdict));
         unhealed = unhealed.or(healed);
@@ -48,9 +51,14 @@ pub fn run(args: TestArgs, signals: &Signals) -> Result<u8, Failure> {
 }
 
 /// One run from its start to its last line. The second value says why the cluster could not be healed, if it could not.
-fn one(config: &RunConfig, resolved: &Resolved, signals: &Signals) -> Result<(Results, Option<String>), Failure> {
+fn one(
+    config: &RunConfig,
+    resolved: &Resolved,
+    signals: &Signals,
+) -> Result<(Results, Option<String>), Failure> {
     let (system, workload) = (config.system, config.workload);
-    let run = Run::create(&resolved.store, system.name(), workload.name()).map_err(|error| unwritten(&error))?;
+    let run =
+        Run::create(&resolved.store, system.name(), workload.name()).map_err(|error| unwritten(&error))?;
     if !resolved.quiet {
         eprintln!("seed {}   {}", config.seed, run.dir().display());
     }
@@ -89,7 +97,10 @@ fn resolve(args: TestArgs) -> Result<Resolved, Failure> {
         .ok_or_else(|| no_such("workload", name, workloads::all().iter().map(|workload| workload.name())))?;
     if !offered.contains(&name) {
         let offered = offered.join(", ");
-        return Err(Failure::usage(format!("{} does not offer the workload {name} (it offers: {offered})", system.name())));
+        return Err(Failure::usage(format!(
+            "{} does not offer the workload {name} (it offers: {offered})",
+            system.name()
+        )));
     }
     let seed = args.seed.unwrap_or_else(|| RandomState::new().hash_one("perjury") >> 16);
     let mut config = RunConfig::new(system, workload, seed);
@@ -151,9 +162,9 @@ fn concurrency(text: &str, nodes: usize) -> Result<usize, Failure> {
     };
     match number.parse::<usize>() {
         Ok(number) if (1..=10_000).contains(&number.saturating_mul(per)) => Ok(number * per),
-        Ok(_) | Err(_) => {
-            Err(Failure::usage(format!("--concurrency: expected 1 to 10000 clients, as in 10 or 2n, found {text:?}")))
-        }
+        Ok(_) | Err(_) => Err(Failure::usage(format!(
+            "--concurrency: expected 1 to 10000 clients, as in 10 or 2n, found {text:?}"
+        ))),
     }
 }
 
@@ -162,7 +173,8 @@ fn kinds_of_fault(names: &[String], nodes: usize) -> Result<Vec<&'static str>, F
     for name in names {
         match name.as_str() {
             "none" => kinds.clear(),
-            "all" => kinds.extend(nemesis::kinds().iter().copied().filter(|kind| nemesis::nodes_min(kind) <= nodes)),
+            "all" => kinds
+                .extend(nemesis::kinds().iter().copied().filter(|kind| nemesis::nodes_min(kind) <= nodes)),
             name => {
                 let known = nemesis::kinds().iter().copied();
                 let kind = known
@@ -171,7 +183,9 @@ fn kinds_of_fault(names: &[String], nodes: usize) -> Result<Vec<&'static str>, F
                     .ok_or_else(|| no_such("fault", name, known.chain(["all", "none"])))?;
                 let needed = nemesis::nodes_min(kind);
                 if needed > nodes {
-                    return Err(Failure::usage(format!("--nemesis: {kind} needs {needed} nodes, and there are {nodes}")));
+                    return Err(Failure::usage(format!(
+                        "--nemesis: {kind} needs {needed} nodes, and there are {nodes}"
+                    )));
                 }
                 kinds.push(kind);
             }
@@ -186,7 +200,8 @@ fn lines(config: &RunConfig, resolved: &Resolved) -> Vec<(String, toml::Value)> 
     let text = |text: &str| toml::Value::String(text.to_string());
     let number = |n: usize| toml::Value::Integer(n as i64);
     let span = |d: Duration| toml::Value::String(crate::cli::parse::Span(d).to_string());
-    let seed = i64::try_from(config.seed).map_or_else(|_| text(&config.seed.to_string()), toml::Value::Integer);
+    let seed =
+        i64::try_from(config.seed).map_or_else(|_| text(&config.seed.to_string()), toml::Value::Integer);
     let mut lines = vec![
         ("system", text(config.system.name())),
         ("workload", text(config.workload.name())),
@@ -227,7 +242,11 @@ fn toml(lines: &[(String, toml::Value)]) -> String {
     text
 }
 
-fn info(config: &RunConfig, resolved: &Resolved, lines: &[(String, toml::Value)]) -> Result<RunInfo, Failure> {
+fn info(
+    config: &RunConfig,
+    resolved: &Resolved,
+    lines: &[(String, toml::Value)],
+) -> Result<RunInfo, Failure> {
     let plain = |value: &toml::Value| value.as_str().map_or_else(|| value.to_string(), str::to_string);
     Ok(RunInfo {
         system: config.system.name().to_string(),
@@ -267,7 +286,11 @@ fn command(config: &RunConfig, resolved: &Resolved) -> String {
     flag(config.op_timeout != usual.op_timeout, "op-timeout", span(config.op_timeout));
     let nemesis = if config.nemesis.is_empty() { "none".to_string() } else { config.nemesis.join(",") };
     flag(config.nemesis != usual.nemesis, "nemesis", nemesis);
-    flag(config.nemesis_interval != usual.nemesis_interval, "nemesis-interval", span(config.nemesis_interval));
+    flag(
+        config.nemesis_interval != usual.nemesis_interval,
+        "nemesis-interval",
+        span(config.nemesis_interval),
+    );
     let thresholds = Thresholds::default();
     let chosen = &resolved.thresholds;
     flag(chosen.ok_reads != thresholds.ok_reads, "min-ok-reads", chosen.ok_reads.to_string());

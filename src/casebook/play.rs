@@ -12,7 +12,7 @@ use crate::signals::Signals;
 use crate::store::Run;
 use crate::{environment, subject, systems};
 use checker::Property;
-use history::results::{Answer, RunInfo};
+use history::results::{Answer, RunInfo, Verdict};
 use history::{ReadOptions, read_file};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -41,7 +41,7 @@ struct Played {
     error: Option<String>,
 }
 
-/// Plays `case` once, with all its choices drawn from `seed`, and keeps the run under `store`.
+/// Plays `case`, with all its choices drawn from `seed`, and keeps its runs under `store`.
 ///
 /// # Errors
 /// The cluster could not be started (69), or the store not be written (74). Whatever the case itself gives is in the
@@ -49,16 +49,36 @@ struct Played {
 pub fn play(case: &'static Case, seed: u64, store: &Path, signals: &Signals) -> Result<Outcome, Failure> {
     let started = Instant::now();
     let parts = parts(case)?;
+    let mut runs = 1;
+    loop {
+        let (mut outcome, again) = attempt(case, &parts, seed, store, signals)?;
+        if !again || runs == case.script.bound() || signals.stopped() {
+            outcome.rounds = outcome.rounds.max(runs);
+            outcome.took = started.elapsed();
+            return Ok(outcome);
+        }
+        runs += 1;
+    }
+}
+
+/// One run of a case, and whether it says too little about the system to be the last one.
+fn attempt(
+    case: &'static Case,
+    parts: &Parts,
+    seed: u64,
+    store: &Path,
+    signals: &Signals,
+) -> Result<(Outcome, bool), Failure> {
     let kept = Run::create(store, "casebook", case.name).map_err(|error| unwritten(&error))?;
     kept.write_config(&config_text(case, seed)).map_err(|error| unwritten(&error))?;
-    let info = info(case, seed, &parts)?;
-    let played = match case.script {
-        Script::Rounds { bound, round } => rounds(case, &parts, seed, &kept, signals, bound, round)?,
-        Script::Once(script) => rounds(case, &parts, seed, &kept, signals, 1, script)?,
+    let info = info(case, seed, parts)?;
+    let (played, alone) = match case.script {
+        Script::Rounds { bound, round } => (rounds(case, parts, seed, &kept, signals, bound, round)?, false),
+        Script::Once(script) => (rounds(case, parts, seed, &kept, signals, 1, script)?, true),
         Script::Test { seconds } => {
-            let config = test_config(case, &parts, seed, seconds);
+            let config = test_config(case, parts, seed, seconds);
             let record = run(&config, kept.dir(), &signals.stop).map_err(stage_failure)?;
-            Played { record, rounds: 1, seen: Vec::new(), error: None }
+            (Played { record, rounds: 1, seen: Vec::new(), error: None }, true)
         }
     };
     let (unhealed, interrupted) = (played.record.unhealed.clone(), played.record.interrupted);
@@ -72,21 +92,23 @@ pub fn play(case: &'static Case, seed: u64, store: &Path, signals: &Signals) -> 
     };
     let (results, _) = conclude::conclude(&kept, played.record, purpose, &signals.skip, true)?;
     let Got { text, mut wrong } = case.compare(&results, &played.seen);
+    let again = alone && unhealed.is_none() && results.verdict == Verdict::Vacuous;
     if interrupted {
         wrong = vec!["interrupted".to_string()];
     }
     wrong.extend(played.error.filter(|_| !interrupted));
     wrong.extend(unhealed.map(|error| format!("not healed: {error}")));
-    Ok(Outcome {
+    let outcome = Outcome {
         case: case.name,
         expected: case.expected.text(),
         got: text,
         wrong,
         rounds: played.rounds,
         bound: case.script.bound(),
-        took: started.elapsed(),
+        took: Duration::ZERO,
         report: kept.report(),
-    })
+    };
+    Ok((outcome, again))
 }
 
 fn parts(case: &Case) -> Result<Parts, Failure> {

@@ -15,9 +15,9 @@ pub struct Outcome {
     pub got: String,
     /// Why the two do not agree, one phrase each; empty if they do.
     pub wrong: Vec<String>,
-    /// Rounds that were played.
+    /// Rounds that were played, or runs of an honest case until one was not vacuous.
     pub rounds: u32,
-    /// Rounds that were allowed; 0 for a case that has none.
+    /// How many were allowed.
     pub bound: u32,
     /// Wall time.
     pub took: Duration,
@@ -53,10 +53,7 @@ impl Table {
     /// One case, once. What disagrees stands under it.
     pub fn row(&self, outcome: &Outcome) -> String {
         let mark = if outcome.agrees() { "ok" } else { "BAD" };
-        let rounds = match outcome.bound {
-            0 => "-".to_string(),
-            bound => format!("{} of {bound}", outcome.rounds),
-        };
+        let rounds = format!("{} of {}", outcome.rounds, outcome.bound);
         let took = format!("{:.1} s", outcome.took.as_secs_f64());
         // The same words again would only have to be compared by eye.
         let got = if outcome.got == outcome.expected { "the same" } else { &outcome.got };
@@ -88,13 +85,8 @@ impl Table {
         let mark = if agreed == outcomes.len() { "ok" } else { "BAD" };
         let mut rounds: Vec<u32> = outcomes.iter().map(|outcome| outcome.rounds).collect();
         let mut took: Vec<Duration> = outcomes.iter().map(|outcome| outcome.took).collect();
-        let rounds = match first.bound {
-            0 => "-".to_string(),
-            bound => {
-                let (least, median, most) = spread(&mut rounds);
-                format!("{least}/{median}/{most} of {bound}")
-            }
-        };
+        let (least, median, most) = spread(&mut rounds);
+        let rounds = format!("{least}/{median}/{most} of {}", first.bound);
         let (least, median, most) = spread(&mut took);
         let took =
             format!("{:.1}/{:.1}/{:.1} s", least.as_secs_f64(), median.as_secs_f64(), most.as_secs_f64());

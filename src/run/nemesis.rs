@@ -4,7 +4,7 @@ use super::desk::FaultId;
 use super::progress::Progress;
 use super::recorder::Watch;
 use super::stage::{Handle, Session, Stage, StageError};
-use nemesis::{Claim, Drive, Fault, Planned};
+use nemesis::{Asked, Claim, Drive, Fault, Planned};
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -187,7 +187,14 @@ impl Haunting<'_> {
     fn look_after(&mut self) {
         let mut over = Vec::new();
         for at in 0..self.active.len() {
-            let drive = self.stage.desk().drive(self.active[at].id);
+            let mut drive = self.stage.desk().drive(self.active[at].id);
+            if let Ok(Drive::Ask(asked)) = &drive {
+                self.ask(at, asked);
+                // Looking after the others may take longer than a fault waits before it asks again: one that always
+                // asks would never be over.
+                drive = self.stage.desk().drive(self.active[at].id);
+                self.active[at].bit |= self.stage.desk().prove(self.active[at].id).unwrap_or(false);
+            }
             let active = &mut self.active[at];
             // The first proof is looked for at once: the last moment of a short fault may be too late.
             if !active.bit && active.proved_at.elapsed() >= PROBE {
@@ -205,20 +212,8 @@ impl Haunting<'_> {
                     self.stage.trigger(Some(active.id), &words);
                     self.progress.event(&words);
                 }
-                Ok(Drive::Ask(asked)) => {
-                    // A fault that needs no sessions from before it gets them when it asks.
-                    while active.askers.iter().filter(|a| a.node == asked.node).count() < ASKERS {
-                        let Ok(session) = self.stage.session(asked.node) else { break };
-                        active.askers.push(Asker::new(session, asked.node));
-                    }
-                    let call = self.stage.workload().fresh(asked.key.as_ref());
-                    for asker in active.askers.iter_mut().filter(|a| a.node == asked.node) {
-                        if asker.free() {
-                            asker.open = Some(self.stage.call(asker.session, call.clone(), asked.timeout));
-                        }
-                    }
-                    active.bit = self.stage.desk().prove(active.id).unwrap_or(active.bit);
-                }
+                // Again at once: the next look is soon enough.
+                Ok(Drive::Ask(_)) => {}
                 Err(error) => {
                     self.stage.note(format!("Fault {}: {error}.", active.id));
                     over.push(at);
@@ -233,6 +228,22 @@ impl Haunting<'_> {
             }
             self.healing.push((active.id, Instant::now() - PROBE));
             active.askers.into_iter().for_each(|a| self.stage.close(a.session));
+        }
+    }
+
+    /// Makes the request that a fault in force wants to be made.
+    fn ask(&mut self, at: usize, asked: &Asked) {
+        let active = &mut self.active[at];
+        // A fault that needs no sessions from before it gets them when it asks.
+        while active.askers.iter().filter(|a| a.node == asked.node).count() < ASKERS {
+            let Ok(session) = self.stage.session(asked.node) else { break };
+            active.askers.push(Asker::new(session, asked.node));
+        }
+        let call = self.stage.workload().fresh(asked.key.as_ref());
+        for asker in active.askers.iter_mut().filter(|a| a.node == asked.node) {
+            if asker.free() {
+                asker.open = Some(self.stage.call(asker.session, call.clone(), asked.timeout));
+            }
         }
     }
 

@@ -28,7 +28,7 @@ use std::time::{Duration, Instant};
 /// How long the controller waits for the guard. It only forks and signals.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What the controller asks for. The guard answers each with one [`Done`].
+/// What the controller asks for. The guard answers each with one [`Answer`].
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum Order {
@@ -52,9 +52,9 @@ enum Order {
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-enum Done {
+enum Answer {
     Started(u32),
-    Done,
+    Obeyed,
     Failed(String),
 }
 
@@ -110,9 +110,9 @@ impl Guard {
     /// Starts a process of this binary with `args`, output appended to `log`; its process id.
     pub fn spawn(&self, node: usize, args: Vec<String>, log: &Path) -> Result<u32, String> {
         match self.order(&Order::Spawn { node, args, log: log.to_path_buf() })? {
-            Done::Started(pid) => Ok(pid),
-            Done::Done => Err("the guard did not say which process it started".into()),
-            Done::Failed(why) => Err(why),
+            Answer::Started(pid) => Ok(pid),
+            Answer::Obeyed => Err("the guard did not say which process it started".into()),
+            Answer::Failed(why) => Err(why),
         }
     }
 
@@ -143,12 +143,12 @@ impl Guard {
 
     fn act(&self, order: &Order) -> Result<(), String> {
         match self.order(order)? {
-            Done::Started(_) | Done::Done => Ok(()),
-            Done::Failed(why) => Err(why),
+            Answer::Started(_) | Answer::Obeyed => Ok(()),
+            Answer::Failed(why) => Err(why),
         }
     }
 
-    fn order(&self, order: &Order) -> Result<Done, String> {
+    fn order(&self, order: &Order) -> Result<Answer, String> {
         let mut active = self.active.lock().map_err(|_| "the guard is in an unknown state")?;
         let (_, lines) = active.as_mut().ok_or("the cluster has ended")?;
         lines
@@ -179,7 +179,7 @@ pub fn guard_main(_args: &[String]) -> ExitCode {
     // Whatever ends this loop (a closed socket, a line that is not an order), the nodes are ended after it.
     while let Ok(line) = lines.next(None) {
         let Ok(order) = serde_json::from_str::<Order>(&line) else { break };
-        let done = obey(&mut nodes, order).unwrap_or_else(Done::Failed);
+        let done = obey(&mut nodes, order).unwrap_or_else(Answer::Failed);
         if lines.send(&serde_json::to_string(&done).expect("plain data")).is_err() {
             break;
         }
@@ -193,7 +193,7 @@ pub fn guard_main(_args: &[String]) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn obey(nodes: &mut BTreeMap<usize, Child>, order: Order) -> Result<Done, String> {
+fn obey(nodes: &mut BTreeMap<usize, Child>, order: Order) -> Result<Answer, String> {
     match order {
         Order::Spawn { node, args, log } => {
             end(nodes, node)?;
@@ -209,18 +209,18 @@ fn obey(nodes: &mut BTreeMap<usize, Child>, order: Order) -> Result<Done, String
                 .map_err(|e| format!("/proc/self/exe: {e}"))?;
             let pid = child.id();
             nodes.insert(node, child);
-            Ok(Done::Started(pid))
+            Ok(Answer::Started(pid))
         }
         Order::Stop { node } => to_node(nodes, node, Signal::STOP),
         Order::Continue { node } => to_node(nodes, node, Signal::CONT),
-        Order::Kill { node } => end(nodes, node).map(|()| Done::Done),
+        Order::Kill { node } => end(nodes, node).map(|()| Answer::Obeyed),
     }
 }
 
-fn to_node(nodes: &BTreeMap<usize, Child>, node: usize, what: Signal) -> Result<Done, String> {
+fn to_node(nodes: &BTreeMap<usize, Child>, node: usize, what: Signal) -> Result<Answer, String> {
     let child = nodes.get(&node).ok_or("it has no process")?;
     signal(child, what).map_err(|e| e.to_string())?;
-    Ok(Done::Done)
+    Ok(Answer::Obeyed)
 }
 
 /// Kills a node's group and waits for it. Nothing to do if it has no process.

@@ -54,34 +54,29 @@ impl DemoClient {
     }
 
     fn answer(&mut self, open: Open, deadline: Instant) -> Completion {
-        loop {
-            let line = match self.lines.next(Some(deadline)) {
-                Ok(line) => line,
-                Err(NoLine::Late) => {
-                    self.open = Some(open);
-                    return Completion::Info { error: "no answer by the deadline".into(), late: true };
-                }
-                Err(NoLine::Closed(why)) => return self.broken(open, why),
-            };
-            let response: Response<Json> = match serde_json::from_str(&line) {
-                Ok(response) => response,
-                Err(e) => return self.broken(open, format!("not an answer: {line:?}: {e}")),
-            };
-            if response.id != open.id {
-                return self.broken(open, format!("an answer to request {}, which is not open", response.id));
+        let line = match self.lines.next(Some(deadline)) {
+            Ok(line) => line,
+            Err(NoLine::Late) => {
+                self.open = Some(open);
+                return Completion::Info { error: "no answer by the deadline".into(), late: true };
             }
-            self.open = None;
-            return match response.said {
-                Said::Ok(done) => match completed(&done) {
-                    Ok(completion) => completion,
-                    Err(why) => self.broken(open, why),
-                },
-                Said::Fail(why) => Completion::Fail(why),
-                // The node has given up on it, and will not speak of it again.
-                Said::Info(why) if open.pure => Completion::Fail(why),
-                Said::Info(why) => Completion::lost(why),
-                Said::Reply(_) | Said::Pong(()) => self.broken(open, "an answer to a peer".into()),
-            };
+            Err(NoLine::Closed(why)) => return self.broken(open, why),
+        };
+        let response: Response<Json> = match serde_json::from_str(&line) {
+            Ok(response) => response,
+            Err(e) => return self.broken(open, format!("not an answer: {line:?}: {e}")),
+        };
+        if response.id != open.id {
+            return self.broken(open, format!("an answer to request {}, which is not open", response.id));
+        }
+        self.open = None;
+        match response.said {
+            Said::Ok(done) => completed(&done).unwrap_or_else(|why| self.broken(open, why)),
+            Said::Fail(why) => Completion::Fail(why),
+            // The node has given up on it, and will not speak of it again.
+            Said::Info(why) if open.pure => Completion::Fail(why),
+            Said::Info(why) => Completion::lost(why),
+            Said::Reply(_) | Said::Pong(()) => self.broken(open, "an answer to a peer".into()),
         }
     }
 

@@ -5,12 +5,14 @@ use crate::client::{Client, Running, Start};
 use crate::control::local::{Launch, LocalCluster};
 use nemesis::Cluster;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// How long a killed process may take to be gone.
+const GONE: Duration = Duration::from_secs(2);
 
 /// A running cluster of one of the specimens.
 #[derive(Debug)]
 pub struct DemoCluster {
-    system: &'static str,
     cluster: Arc<LocalCluster>,
     /// How many of the nodes serve clients: the first ones.
     serving: usize,
@@ -41,7 +43,7 @@ impl DemoCluster {
             workload: start.workload,
             with: start.with,
         };
-        Ok(DemoCluster { system, cluster: LocalCluster::start(&launch)?, serving, pure })
+        Ok(DemoCluster { cluster: LocalCluster::start(&launch)?, serving, pure })
     }
 }
 
@@ -78,5 +80,10 @@ impl Drop for DemoCluster {
     fn drop(&mut self) {
         // The nemesis may still hold the cluster; its processes end here all the same.
         self.cluster.end();
+        // The guard has waited for them, unless somebody has killed it; then the kernel is about to end them.
+        let deadline = Instant::now() + GONE;
+        while !self.pids().is_empty() && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 }

@@ -166,7 +166,7 @@ fn rounds(
 /// Whether the history so far shows what the case expects.
 fn caught(case: &Case, parts: &Parts, kept: &Run, scene: &Scene, signals: &Signals) -> Result<bool, Failure> {
     let options = ReadOptions { own: true, allow_truncated: true, ..ReadOptions::default() };
-    let mut history = read_file(&kept.history(), &options).map_err(subject::read_failure)?;
+    let mut history = read_file(kept.history(), &options).map_err(subject::read_failure)?;
     let background = Background { faults: scene.faults(), ..Background::default() };
     let results = judging::judge(&mut history, &parts.question, background, &signals.stop, true)?;
     Ok(case.compare(&results, scene.seen()).wrong.is_empty())

@@ -136,7 +136,7 @@ mod tests {
             wrong: wrong.iter().map(|w| w.to_string()).collect(),
             rounds,
             bound: 10,
-            took: Duration::from_millis(1250),
+            took: Duration::from_millis(1500),
             report: PathBuf::new(),
         }
     }
@@ -148,7 +148,7 @@ mod tests {
     #[test]
     fn a_case_that_agrees_takes_one_line() {
         let text = table().row(&outcome(2, &[]));
-        assert_eq!(text, "ok   zombie    not linearizable; stale-read   2 of 10    1.3 s  the same\n");
+        assert_eq!(text, "ok   zombie    not linearizable; stale-read   2 of 10    1.5 s  the same\n");
     }
 
     #[test]
@@ -156,7 +156,7 @@ mod tests {
         let text = table().row(&outcome(10, &["expected not linearizable"]));
         assert_eq!(
             text,
-            "BAD  zombie    not linearizable; stale-read  10 of 10    1.3 s  linearizable\n               \
+            "BAD  zombie    not linearizable; stale-read  10 of 10    1.5 s  linearizable\n               \
              expected not linearizable\n"
         );
     }
@@ -168,7 +168,7 @@ mod tests {
         let text = table().sum(&all.iter().collect::<Vec<_>>());
         assert_eq!(
             text,
-            "BAD  zombie    not linearizable; stale-read    3 of 4     1/1/10 of 10     1.3/1.3/1.3 s\n"
+            "BAD  zombie    not linearizable; stale-read    3 of 4   1/1/10 of 10     1.5/1.5/1.5 s\n"
         );
     }
 }

@@ -146,7 +146,11 @@ impl Tally {
         }
         if let Some(error) = &event.error {
             let node = event.node.as_deref().unwrap_or("?");
-            self.error = Some((event.time, format!("{node}: {}", error.as_text().unwrap_or("?"))));
+            let error = error.as_text().unwrap_or("?");
+            // Most errors name their node themselves.
+            let named = error.starts_with(node);
+            let error = if named { error.to_string() } else { format!("{node}: {error}") };
+            self.error = Some((event.time, error));
         }
     }
 }

@@ -10,7 +10,7 @@ use nemesis::{Fault, NodeState};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicUsize;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -130,10 +130,7 @@ impl Handle {
 
     /// What became of it, if it is over by then.
     pub fn wait_for(&self, timeout: Duration) -> Option<Answer> {
-        match self.answer.recv_timeout(timeout) {
-            Ok(answer) => Some(answer),
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
-        }
+        self.answer.recv_timeout(timeout).ok()
     }
 }
 

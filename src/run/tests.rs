@@ -263,7 +263,7 @@ fn a_run_that_is_stopped_is_healed_and_says_so() {
     let stop: Arc<AtomicBool> = Arc::default();
     let (config, path, flag) = (config(system, &["pause"], 60.0), dir.path().to_path_buf(), stop.clone());
     let (sender, done) = channel();
-    std::thread::spawn(move || sender.send(run(&config, &path, &flag)));
+    std::thread::spawn(move || drop(sender.send(run(&config, &path, &flag))));
     // Stop it in the middle of a fault.
     let stopped = |world: &World| world.state().nodes.contains(&NodeState::Stopped);
     let end = std::time::Instant::now() + 20 * SECOND;

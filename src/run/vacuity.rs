@@ -171,7 +171,7 @@ impl Seen<'_> {
             let until = fault.healed.unwrap_or(i64::MAX).saturating_add(ROLE_NS);
             self.history.faults.iter().any(|e| e.f == "role" && e.time > fault.injected && e.time <= until)
         };
-        (!at_primary.is_empty() && !at_primary.iter().any(|f| changed(f)))
+        (!at_primary.is_empty() && !at_primary.iter().any(changed))
             .then(|| "Faults hit the primary, but the role never changed.".to_string())
     }
 

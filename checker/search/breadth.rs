@@ -3,9 +3,10 @@
 
 use super::bits::Bits;
 use super::config::{Config, Taken, Visited};
+use super::meter::Meter;
 use super::moves::{Move, Mover};
+use super::race::Ended;
 use super::window::Window;
-use super::{Ended, Meter};
 
 /// A breadth-first search that can be interrupted and taken up again.
 pub(crate) struct Breadth<'p, B> {

@@ -3,9 +3,10 @@
 
 use super::bits::Bits;
 use super::config::{Config, Taken, Visited};
+use super::meter::Meter;
 use super::moves::{Move, Mover};
+use super::race::Ended;
 use super::window::Window;
-use super::{Ended, Meter};
 
 /// A depth-first search that can be interrupted and taken up again.
 pub(crate) struct Depth<'p, B> {
@@ -49,7 +50,11 @@ impl<'p, B: Bits> Depth<'p, B> {
         }
         loop {
             let Some(frame) = self.stack.last() else {
-                return Some(Ended::Nothing(self.deepest));
+                // Without looking ahead, it gets exactly as far as there are orders.
+                return Some(match self.mover.ahead {
+                    true => Ended::Nothing(self.deepest),
+                    false => Ended::Nowhere(self.deepest),
+                });
             };
             if meter.pause(|| self.bytes()) {
                 return None;

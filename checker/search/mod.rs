@@ -9,8 +9,10 @@ mod bits;
 mod breadth;
 mod config;
 mod depth;
+mod meter;
 mod moves;
 mod plan;
+mod race;
 mod recent;
 mod steps;
 mod window;
@@ -18,15 +20,15 @@ mod window;
 use crate::model::Model;
 use crate::problem::{ObjOp, Problem};
 use crate::verdict::{Budget, Reason};
-use bits::Bits;
 use breadth::Breadth;
-use config::{Taken, order};
 use depth::Depth;
 use history::NEVER;
+use meter::Meter;
 use moves::Mover;
 use plan::Plan;
+use race::{Ended, Raced, race, raced};
 pub(crate) use recent::recent_violation;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
 /// What the search found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,25 +40,6 @@ pub enum Found {
     /// The budget ended.
     GaveUp(Reason),
 }
-
-/// How an engine ended.
-pub(crate) enum Ended {
-    /// With an order.
-    Found(Vec<Taken>),
-    /// Without; it got as far as waiting for this return, and looked ahead.
-    Nothing(u32),
-    /// Without; the return of this layer cannot be explained.
-    Nowhere(u32),
-}
-
-/// Configurations that an engine may look at in its first turn. Most histories need no second one.
-const FIRST_TURN: u64 = 20_000;
-
-/// So many operations before the one that the search is stuck at are looked at alone.
-const RECENT: usize = 512;
-
-/// From this many on, each engine has a thread.
-const LONG: u64 = 200_000;
 
 /// Looks for a legal order that keeps real time. Exponential in the number of operations that are open together, linear
 /// in the length of the history.
@@ -85,34 +68,27 @@ pub fn violated<M: Model>(problem: &Problem<M>, budget: &Budget<'_>, configurati
     }
 }
 
-/// [`search`] by the breadth-first engine alone, which [`search`] turns to only where it is hard: for tests.
+/// [`search`] by each of the engines alone that it turns to only where it is hard: for tests.
 #[doc(hidden)]
-pub fn search_breadth_first<M: Model>(problem: &Problem<M>, budget: &Budget<'_>) -> Found {
-    let (plan, steps) = Plan::new(problem);
-    let mut breadth: Breadth<'_, Box<[u64]>> = Breadth::new(Mover::new(&plan, steps, false));
+pub fn search_by_each_engine<M: Model>(problem: &Problem<M>, budget: &Budget<'_>) -> [Found; 2] {
+    let (plan, _) = Plan::new(problem);
+    let mover = || Mover::new(&plan, Plan::new(problem).1, false);
+    let mut depth: Depth<'_, Box<[u64]>> = Depth::new(mover());
+    let mut breadth: Breadth<'_, Box<[u64]>> = Breadth::new(mover());
     let never = AtomicBool::new(false);
-    let mut meter = Meter::new(budget, &never, budget.bytes, u64::MAX);
-    match breadth.run(&mut meter).map(|end| raced(problem, &plan, end)) {
+    let found = |end: Option<Ended>| match end.map(|end| raced(problem, &plan, end)) {
         Some(Raced::Order(order)) => Found::Order(order),
         Some(Raced::Fatal(index)) => Found::Fatal(index),
-        Some(Raced::None(_) | Raced::GaveUp(_)) | None => {
-            Found::GaveUp(meter.out_of.unwrap_or(Reason::Stopped))
-        }
-    }
+        Some(Raced::None(_) | Raced::GaveUp(_)) | None => Found::GaveUp(Reason::Memory),
+    };
+    let meter = || Meter::new(budget, &never, budget.bytes, u64::MAX);
+    [found(depth.run(&mut meter())), found(breadth.run(&mut meter()))]
 }
 
 /// Whether the last operations of a history are a violation by themselves: for tests.
 #[doc(hidden)]
 pub fn violated_recently<M: Model>(problem: &Problem<M>, most: usize, budget: &Budget<'_>) -> bool {
     recent_violation(problem, most, budget).is_some()
-}
-
-enum Raced {
-    Order(Vec<u32>),
-    Fatal(u32),
-    /// There is no order, and the fatal return is this one, by the order of returns, or a later one.
-    None(u32),
-    GaveUp(Reason),
 }
 
 /// The first return up to which there is no order, when it is known that there is one such from `from` on.
@@ -145,162 +121,5 @@ pub fn until<M: Model>(problem: &Problem<M>, rank: u32) -> Problem<M> {
     Problem {
         model: problem.model.clone(),
         ops: problem.ops.iter().filter(|op| known(op)).map(open).collect(),
-    }
-}
-
-/// `look_back`: whether a search that does not end soon may look for a violation among the last few operations alone.
-fn race<M: Model>(problem: &Problem<M>, budget: &Budget<'_>, most: u64, look_back: bool) -> Raced {
-    let (plan, steps) = Plan::new(problem);
-    match plan.slots {
-        0..=64 => race_with::<M, [u64; 1]>(problem, &plan, steps, budget, most, look_back),
-        65..=128 => race_with::<M, [u64; 2]>(problem, &plan, steps, budget, most, look_back),
-        129..=256 => race_with::<M, [u64; 4]>(problem, &plan, steps, budget, most, look_back),
-        257.. => race_with::<M, Box<[u64]>>(problem, &plan, steps, budget, most, look_back),
-    }
-}
-
-fn race_with<M: Model, B: Bits>(
-    problem: &Problem<M>,
-    plan: &Plan,
-    steps: steps::Steps<'_>,
-    budget: &Budget<'_>,
-    most: u64,
-    look_back: bool,
-) -> Raced {
-    let ended = |ended: Ended| raced(problem, plan, ended);
-    let over = AtomicBool::new(false);
-    let bytes = budget.bytes.saturating_sub(plan.bytes());
-    let mut turn = FIRST_TURN.min(most);
-    let mut spent = turn;
-    let mut depth: Depth<'_, B> = Depth::new(Mover::new(plan, steps, true));
-    let mut meter = Meter::new(budget, &over, bytes, turn);
-    if let Some(end) = depth.run(&mut meter) {
-        return ended(end);
-    }
-    if let Some(reason) = meter.out_of {
-        return Raced::GaveUp(reason);
-    }
-    // Where it got stuck, the last few operations may be a violation by themselves. Everything before that has an order.
-    let stuck = depth.deepest();
-    if look_back {
-        let stuck = &plan.done[stuck as usize];
-        if recent_violation(&until(problem, stuck.ret), RECENT, budget).is_some() {
-            return Raced::Fatal(stuck.index);
-        }
-    }
-    let (_, steps) = Plan::new(problem);
-    let mut breadth: Breadth<'_, B> = Breadth::new(Mover::new(plan, steps, false));
-    // An engine that needs more than its half of the memory rests, and leaves the rest to the other.
-    let (mut deep, mut wide) = (None, None);
-    while turn < LONG || !cfg!(feature = "parallel") {
-        if spent >= most {
-            return Raced::GaveUp(Reason::Memory);
-        }
-        turn = turn.saturating_mul(2);
-        spent = spent.saturating_add(2 * turn);
-        if deep.is_none() {
-            let mut meter = Meter::new(budget, &over, bytes / 2, turn);
-            if let Some(end) = depth.run(&mut meter) {
-                return ended(end);
-            }
-            deep = meter.out_of;
-        }
-        if wide.is_none() {
-            let mut meter = Meter::new(budget, &over, bytes / 2, turn);
-            if let Some(end) = breadth.run(&mut meter) {
-                return ended(end);
-            }
-            wide = meter.out_of;
-        }
-        match (deep, wide) {
-            (Some(Reason::Stopped), _) | (_, Some(Reason::Stopped)) => return Raced::GaveUp(Reason::Stopped),
-            (Some(Reason::Memory), Some(Reason::Memory)) => return Raced::GaveUp(Reason::Memory),
-            (None, _) | (_, None) => {}
-        }
-    }
-    let mut deep_meter = Meter::new(budget, &over, bytes / 2, u64::MAX);
-    let mut wide_meter = Meter::new(budget, &over, bytes / 2, u64::MAX);
-    let (deep_end, wide_end) = std::thread::scope(|scope| {
-        let depth = scope.spawn(|| {
-            let end = if deep.is_none() { depth.run(&mut deep_meter) } else { None };
-            over.fetch_or(end.is_some(), Ordering::Relaxed);
-            end
-        });
-        let end = if wide.is_none() { breadth.run(&mut wide_meter) } else { None };
-        over.fetch_or(end.is_some(), Ordering::Relaxed);
-        (depth.join().expect("the depth-first search does not panic"), end)
-    });
-    match wide_end.or(deep_end) {
-        Some(end) => ended(end),
-        None if budget.stop.load(Ordering::Relaxed) => Raced::GaveUp(Reason::Stopped),
-        None => Raced::GaveUp(Reason::Memory),
-    }
-}
-
-/// What the end of an engine says about the problem.
-fn raced<M: Model>(problem: &Problem<M>, plan: &Plan, ended: Ended) -> Raced {
-    match ended {
-        Ended::Found(taken) => {
-            let blind = |index: u32| problem.model.is_blind(problem.ops[index as usize].op);
-            Raced::Order(order(plan, &taken, blind))
-        }
-        Ended::Nothing(layer) => Raced::None(layer),
-        Ended::Nowhere(layer) => Raced::Fatal(plan.done[layer as usize].index),
-    }
-}
-
-/// Counts configurations, and says when to pause.
-pub(crate) struct Meter<'a> {
-    budget: &'a Budget<'a>,
-    over: &'a AtomicBool,
-    bytes: usize,
-    left: u64,
-    counted: u64,
-    ticks: u32,
-    /// Why the search cannot go on, if it cannot.
-    pub(crate) out_of: Option<Reason>,
-}
-
-/// So many steps pass between two looks at the budget.
-const LOOK_EVERY: u32 = 1024;
-
-impl<'a> Meter<'a> {
-    fn new(budget: &'a Budget<'a>, over: &'a AtomicBool, bytes: usize, left: u64) -> Meter<'a> {
-        Meter { budget, over, bytes, left, counted: 0, ticks: LOOK_EVERY - 1, out_of: None }
-    }
-
-    /// One more configuration.
-    #[inline]
-    pub(crate) fn count(&mut self) {
-        self.counted += 1;
-    }
-
-    /// Whether to pause, now that the search uses so many bytes.
-    #[inline]
-    pub(crate) fn pause(&mut self, bytes: impl FnOnce() -> usize) -> bool {
-        self.ticks += 1;
-        if self.ticks < LOOK_EVERY {
-            return false;
-        }
-        self.ticks = 0;
-        self.flush();
-        if self.budget.stop.load(Ordering::Relaxed) {
-            self.out_of = Some(Reason::Stopped);
-        } else if bytes() > self.bytes {
-            self.out_of = Some(Reason::Memory);
-        }
-        self.out_of.is_some() || self.left == 0 || self.over.load(Ordering::Relaxed)
-    }
-
-    fn flush(&mut self) {
-        self.left = self.left.saturating_sub(self.counted);
-        self.budget.states.fetch_add(self.counted, Ordering::Relaxed);
-        self.counted = 0;
-    }
-}
-
-impl Drop for Meter<'_> {
-    fn drop(&mut self) {
-        self.flush();
     }
 }

@@ -1,6 +1,6 @@
 //! A violation among the last few operations: found fast, where the whole history is hard.
 
-use super::{Raced, race};
+use super::race::{Raced, race};
 use crate::model::Model;
 use crate::problem::Problem;
 use crate::verdict::{Budget, Property};

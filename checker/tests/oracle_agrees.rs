@@ -16,7 +16,8 @@ fn long() -> bool {
 fn compare<M: Model>(problem: &Problem<M>) -> bool {
     let budget = Budget { stop: &AtomicBool::new(false), bytes: 1 << 30, states: &AtomicU64::new(0) };
     let truth = oracle::linearizable(problem);
-    for found in [search::search(problem, &budget), search::search_breadth_first(problem, &budget)] {
+    assert_found(problem, search::search(problem, &budget), truth);
+    for found in search::search_by_each_engine(problem, &budget) {
         assert_found(problem, found, truth);
     }
     // With 1 it looks at the last operation that returned, and at those that did not.

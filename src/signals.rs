@@ -38,9 +38,4 @@ impl Signals {
     pub fn stopped(&self) -> bool {
         self.stop.load(Ordering::SeqCst)
     }
-
-    /// Whether judging is to be skipped.
-    pub fn skipped(&self) -> bool {
-        self.skip.load(Ordering::SeqCst)
-    }
 }

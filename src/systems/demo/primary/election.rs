@@ -57,8 +57,18 @@ impl Primary {
         let mut missing = self.majority() - 1;
         if missing > 0 {
             for (_, reply) in self.node.peers.ask_all(&ask, Instant::now() + self.config.election) {
-                if matches!(reply, Reply::Voted(true)) {
-                    missing -= 1;
+                match reply {
+                    Reply::Voted(true) => missing -= 1,
+                    // Whoever has the longer log but an older term would else be refused for ever, and so would the
+                    // other one, for its log: nobody would be elected.
+                    Reply::Deposed(term) => self.deposed(&mut self.replica(), term),
+                    Reply::Voted(false)
+                    | Reply::Alive
+                    | Reply::Matched(_)
+                    | Reply::Missing(_)
+                    | Reply::Done(..)
+                    | Reply::Failed(_)
+                    | Reply::Unknown(_) => {}
                 }
                 if missing == 0 {
                     break;
@@ -108,9 +118,22 @@ impl Primary {
         self.take_office(&mut replica);
     }
 
-    /// Votes, or says whether it would.
-    pub fn vote(&self, from: usize, term: u64, last: usize, last_term: u64, trial: bool) -> bool {
+    /// Votes, or says whether it would; whoever asks in an old term is told the new one.
+    pub fn vote(&self, from: usize, term: u64, last: usize, last_term: u64, trial: bool) -> Reply {
         let mut replica = self.replica();
+        let granted = self.grant(&mut replica, from, term, last, last_term, trial);
+        if !granted && term <= replica.term { Reply::Deposed(replica.term) } else { Reply::Voted(granted) }
+    }
+
+    fn grant(
+        &self,
+        replica: &mut Replica,
+        from: usize,
+        term: u64,
+        last: usize,
+        last_term: u64,
+        trial: bool,
+    ) -> bool {
         let led = match replica.part {
             Part::Primary(_) => true,
             Part::Follower(primary) => primary.is_some() && replica.heard.elapsed() < self.config.election,

@@ -215,7 +215,7 @@ pub enum Reply {
     Matched(usize),
     /// To `Append`: it does not; try again from here.
     Missing(usize),
-    /// To `Append`: there is a newer term.
+    /// To `Append` and `Vote`: there is a newer term.
     Deposed(u64),
     /// To `Vote`.
     Voted(bool),
@@ -276,9 +276,7 @@ impl Protocol for Primary {
             Ask::Append { term, after, after_term, entries, commit } => {
                 Some(self.append(from, term, after, after_term, entries, commit))
             }
-            Ask::Vote { term, last, last_term, trial } => {
-                Some(Reply::Voted(self.vote(from, term, last, last_term, trial)))
-            }
+            Ask::Vote { term, last, last_term, trial } => Some(self.vote(from, term, last, last_term, trial)),
             Ask::Call(call) => Some(self.lead(&call)),
         }
     }

@@ -51,7 +51,9 @@ pub fn play(case: &'static Case, seed: u64, store: &Path, signals: &Signals) -> 
     let parts = parts(case)?;
     let mut runs = 1;
     loop {
-        let (mut outcome, again) = attempt(case, &parts, seed, store, signals)?;
+        // The same choices would test too little again.
+        let chosen = if runs == 1 { seed } else { Rng::stream(seed, &format!("again {runs}")).any() >> 16 };
+        let (mut outcome, again) = attempt(case, &parts, chosen, store, signals)?;
         if !again || runs == case.script.bound() || signals.stopped() {
             outcome.rounds = outcome.rounds.max(runs);
             outcome.took = started.elapsed();

@@ -19,6 +19,8 @@ pub struct Desk {
     journal: Journal,
     recorder: Arc<Recorder>,
     inner: Mutex<Inner>,
+    /// What is in force, for whoever only wants to show it: `inner` is held while a probe waits for its answer.
+    shown: Mutex<BTreeMap<FaultId, (String, Instant)>>,
 }
 
 #[derive(Default)]
@@ -49,12 +51,16 @@ pub struct Hit {
 impl Desk {
     /// A desk for a healthy cluster.
     pub fn new(cluster: Arc<dyn Cluster>, recorder: Arc<Recorder>) -> Desk {
-        Desk { journal: Journal::new(cluster), recorder, inner: Mutex::default() }
+        Desk { journal: Journal::new(cluster), recorder, inner: Mutex::default(), shown: Mutex::default() }
     }
 
     /// The journal holds after a panic; so do the records.
     fn inner(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn shown(&self) -> MutexGuard<'_, BTreeMap<FaultId, (String, Instant)>> {
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn site(&self, id: FaultId) -> Site<'_> {
@@ -76,6 +82,8 @@ impl Desk {
         let injected = fault.inject(&self.site(id));
         let what = injected.clone().unwrap_or_else(|error| format!("failed: {error}"));
         let time = self.write(kind, Some(id), Some(Phase::Inject), &what).unwrap_or(before);
+        let since = Instant::now();
+        self.shown().insert(id, (format!("{kind} {what}"), since));
         inner.records.push(FaultRecord {
             id,
             kind: kind.to_string(),
@@ -89,7 +97,7 @@ impl Desk {
         });
         let cut_off = fault.cut_off().into_iter().filter_map(|n| names.get(n).cloned()).collect();
         inner.hits.push(Hit { fault: id, cut_off, primary: fault.hits_primary() });
-        inner.open.insert(id, Open { fault, since: Instant::now(), healing: false });
+        inner.open.insert(id, Open { fault, since, healing: false });
         drop(inner);
         match injected {
             Ok(_) => Ok(id),
@@ -170,6 +178,7 @@ impl Desk {
         let kind = open.fault.kind();
         let time = self.write(kind, Some(id), Some(Phase::Healed), "");
         inner.open.remove(&id);
+        self.shown().remove(&id);
         let record = &mut inner.records[id as usize - 1];
         record.healed = time.or_else(|| Some(self.recorder.now()));
         Ok(true)
@@ -236,14 +245,9 @@ impl Desk {
         self.inner().hits.clone()
     }
 
-    /// A short description of what is in force: `kind what`, with the seconds since.
+    /// A short description of what is in force: `kind what`, with the time since. Waits for nobody.
     pub fn in_force(&self) -> Vec<(String, Duration)> {
-        let inner = self.inner();
-        let describe = |(id, open): (&FaultId, &Open)| {
-            let record = &inner.records[*id as usize - 1];
-            (format!("{} {}", record.kind, record.what), open.since.elapsed())
-        };
-        inner.open.iter().map(describe).collect()
+        self.shown().values().map(|(what, since)| (what.clone(), since.elapsed())).collect()
     }
 
     /// An event of the nemesis that is no phase of a fault: `trigger`, `role`.

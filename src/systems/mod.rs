@@ -13,3 +13,24 @@ pub fn all() -> &'static [&'static dyn System] {
 pub fn find(name: &str) -> Option<&'static dyn System> {
     all().iter().copied().find(|system| system.name() == name)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_system_claims_something_in_every_configuration_that_it_names_and_lies_in_one_of_them() {
+        for system in all() {
+            let claims: Vec<bool> = system
+                .configurations()
+                .iter()
+                .map(|with| {
+                    let with: Vec<(String, String)> =
+                        with.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect();
+                    system.claim(&with).expect("a configuration that it names itself").honest
+                })
+                .collect();
+            assert!(claims.contains(&true) && claims.contains(&false), "{}: {claims:?}", system.name());
+        }
+    }
+}

@@ -95,6 +95,10 @@ impl System for DemoLock {
         3
     }
 
+    fn configurations(&self) -> &'static [&'static [(&'static str, &'static str)]] {
+        &[&[], &[("fencing", "off")]]
+    }
+
     fn claim(&self, with: &[(String, String)]) -> Result<Claim, String> {
         let config = Config::read(with)?;
         let text = "only the last to acquire the lock changes what it guards";

@@ -129,6 +129,15 @@ impl System for DemoQuorum {
         3
     }
 
+    fn configurations(&self) -> &'static [&'static [(&'static str, &'static str)]] {
+        &[
+            &[],
+            &[("w", "1"), ("r", "1"), ("versions", "logical")],
+            &[("versions", "logical")],
+            &[("versions", "logical"), ("write-back", "on")],
+        ]
+    }
+
     fn claim(&self, with: &[(String, String)]) -> Result<Claim, String> {
         let config = Config::read(with)?;
         let text = if config.overlap(self.default_nodes()) {

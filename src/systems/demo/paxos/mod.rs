@@ -77,6 +77,10 @@ impl System for DemoPaxos {
         3
     }
 
+    fn configurations(&self) -> &'static [&'static [(&'static str, &'static str)]] {
+        &[&[], &[("fsync", "lost")]]
+    }
+
     fn claim(&self, with: &[(String, String)]) -> Result<Claim, String> {
         let honest = fsync(with)? == Fsync::Always;
         Ok(Claim { text: "linearizable, whatever happens to a minority".into(), honest })

@@ -146,6 +146,16 @@ impl System for DemoPrimary {
         3
     }
 
+    fn configurations(&self) -> &'static [&'static [(&'static str, &'static str)]] {
+        &[
+            &[],
+            &[("reads", "primary")],
+            &[("replication", "async")],
+            &[("reads", "replica")],
+            &[("reads", "replica"), ("tokens", "off")],
+        ]
+    }
+
     fn claim(&self, with: &[(String, String)]) -> Result<Claim, String> {
         let config = Config::read(with)?;
         let durable = config.fsync == Fsync::Always;

@@ -46,6 +46,10 @@ impl<'p, B: Bits> Breadth<'p, B> {
     /// Searches until it ends or `meter` says stop.
     pub(crate) fn run(&mut self, meter: &mut Meter<'_>) -> Option<Ended> {
         loop {
+            if self.layer as usize == self.mover.plan.done.len() {
+                let (_, node) = self.work.first().expect("a layer that was reached has configurations");
+                return Some(Ended::Found(self.past.until(*node)));
+            }
             if meter.pause(|| self.bytes()) {
                 return None;
             }
@@ -59,10 +63,6 @@ impl<'p, B: Bits> Breadth<'p, B> {
                     self.window.go(self.layer);
                     self.past.collect(&mut self.work);
                 }
-            }
-            if self.layer as usize == self.mover.plan.done.len() {
-                let (_, node) = self.work.first().expect("a layer that was reached has configurations");
-                return Some(Ended::Found(self.past.until(*node)));
             }
         }
     }

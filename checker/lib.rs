@@ -9,6 +9,34 @@
 //!                    Verdict::Valid(order) ──replay──▶ accepted?
 //!                    Verdict::Invalid(core) ──refute──▶ accepted? ──explain──▶ results::Anomaly
 //! ```
+//!
+//! ```
+//! use checker::{Limits, ModelName, Property, Spec, judge};
+//! use history::results::Answer;
+//! use std::sync::atomic::{AtomicBool, AtomicU64};
+//!
+//! // A client is told that 1 was written; a later read still finds nothing.
+//! let lines = r#"
+//!     {"process":0,"type":"invoke","f":"write","value":1}
+//!     {"process":0,"type":"ok","f":"write","value":1}
+//!     {"process":1,"type":"invoke","f":"read","value":null}
+//!     {"process":1,"type":"ok","f":"read","value":null}"#;
+//! let mut history = history::read("example", Box::new(lines.as_bytes()), &Default::default())?;
+//! let spec = Spec::new(ModelName::Register, history.source.format);
+//! let (stop, states) = (AtomicBool::new(false), AtomicU64::new(0));
+//! let limits = Limits { stop: &stop, bytes: 1 << 30, threads: 1, states: &states, progress: None };
+//!
+//! let judged = judge(&mut history, &spec, Property::Linearizable, &limits)?;
+//! assert_eq!(judged.judgement.answer, Answer::Violated);
+//! let core = &judged.violations[0].counterexample;
+//! let anomaly = checker::explain::explain(&history, &spec, Property::Linearizable, core, 1);
+//! assert_eq!(anomaly.ops.len(), 2);
+//!
+//! // Real time forbids what every client alone would have accepted.
+//! let judged = judge(&mut history, &spec, Property::Sequential, &limits)?;
+//! assert_eq!(judged.judgement.answer, Answer::Holds);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 pub mod certify;
 pub mod core;

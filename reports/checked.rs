@@ -21,6 +21,12 @@ pub fn checked(results: &Results) -> Markup {
                 div.pad { h3.sub { "Assumed" } ul { @for a in &checker.assumptions { li { (a) } } } }
             }
         }
+    }
+}
+
+/// What a pass does not cover: it stands right below the verdict, so that nobody takes it for more than it is.
+pub fn not_tested(results: &Results) -> Markup {
+    html! {
         @if !results.not_tested.is_empty() {
             section.card #not-tested aria-labelledby="h-not" {
                 h2 #h-not { "What this did not test" }

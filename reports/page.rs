@@ -28,6 +28,7 @@ pub fn html(results: &Results, history: &History) -> String {
                 (header(results))
                 main #main.wrap {
                     (verdict::verdict(results))
+                    (checked::not_tested(results))
                     (anomaly::cards(results))
                     (figures::figures(results, history))
                     (timeline::timeline(results, history, axis, &slices))

@@ -18,7 +18,8 @@ pub struct Paths {
     pub cores: Vec<String>,
 }
 
-/// What was judged beside the properties that were asked for, and why a verdict is not plain, a line each.
+/// What was judged beside the properties that were asked for, and why a verdict is not plain or what it does not cover,
+/// a line each.
 /// Stands before the verdict, which is the last line but for the path.
 pub fn beside(results: &Results, look: &Look) -> String {
     let results = &clean::results(results);
@@ -125,7 +126,8 @@ fn operations(results: &Results) -> String {
 
 fn reasons(results: &Results) -> Vec<String> {
     match results.verdict {
-        Verdict::Valid | Verdict::Invalid => Vec::new(),
+        Verdict::Valid => results.not_tested.iter().map(|what| format!("not tested: {what}")).collect(),
+        Verdict::Invalid => Vec::new(),
         Verdict::Undecided => vec![sentence(results).rest],
         Verdict::Vacuous => results.vacuous.clone(),
     }

@@ -144,6 +144,14 @@ impl Model for Kv {
         }
     }
 
+    /// What is appended stays, until a put.
+    fn may_reach(&self, state: &Arc<str>, op: KvOp) -> bool {
+        match op {
+            KvOp::Get(s) => self.strings[s as usize].starts_with(&**state),
+            KvOp::Put(_) | KvOp::Append(_) => true,
+        }
+    }
+
     fn state_bytes(&self, state: &Arc<str>) -> usize {
         state.len() + 32
     }

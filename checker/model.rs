@@ -59,6 +59,20 @@ pub trait Model: Clone + Send + Sync {
         None
     }
 
+    /// Whether operations other than blind writes can lead from `state` to one in which `op`, which is pure, is legal: no
+    /// set loses an element. Saying yes is always safe.
+    fn may_reach(&self, state: &Self::State, op: Self::Op) -> bool {
+        let _ = (state, op);
+        true
+    }
+
+    /// What results alone say about the order of operations, one entry per operation, or nothing: the elements of a queue
+    /// come in the order in which they go. It must hold in every legal order that keeps real time.
+    fn forced_order(&self, ops: &[ObjOp<Self::Op>]) -> Vec<Forced> {
+        let _ = ops;
+        Vec::new()
+    }
+
     /// About how many bytes a state occupies, for budgets.
     fn state_bytes(&self, state: &Self::State) -> usize {
         size_of_val(state)
@@ -116,6 +130,23 @@ pub struct Access {
     pub sees: Option<Sees>,
     /// The value that it leaves, if it replaces the one that it found.
     pub leaves: Option<ValueId>,
+}
+
+/// The place of an operation in an order that results force: of two operations of one group, the one whose `latest` is
+/// before the other's `earliest` comes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Forced {
+    /// Below 2: only operations of one group are compared.
+    pub group: u8,
+    /// It is here or later.
+    pub earliest: u32,
+    /// It is here or earlier; [`history::NEVER`] if that is not known.
+    pub latest: u32,
+}
+
+impl Forced {
+    /// Nothing is known.
+    pub const FREE: Forced = Forced { group: 0, earliest: 0, latest: history::NEVER };
 }
 
 /// The operations that `keep` names.

@@ -1,12 +1,12 @@
 //! A first-in-first-out queue. Dequeuing from an empty queue is answered with null.
 
 use crate::decode::{function, must_apply, refuse, unknown};
-use crate::model::{IllFormed, Model};
+use crate::model::{Forced, IllFormed, Model};
 use crate::problem::{ObjOp, Problem};
 use crate::register::initial_list;
 use crate::spec::{Setup, Specified};
 use crate::verdict::Property;
-use history::{Interner, Op, Outcome, Value, ValueId};
+use history::{Interner, NEVER, Op, Outcome, Value, ValueId};
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
 
@@ -95,6 +95,48 @@ impl Model for Queue {
             QueueOp::Empty => Some(Arc::from([])),
             QueueOp::Enqueue(_) | QueueOp::Dequeue(_) | QueueOp::DequeueUnheard => None,
         }
+    }
+
+    /// Where each element comes and goes once, elements come in the order in which they go, those that stay come last,
+    /// and they go in the order in which they came.
+    fn forced_order(&self, ops: &[ObjOp<QueueOp>]) -> Vec<Forced> {
+        let mut comes: FxHashMap<ValueId, Vec<usize>> = FxHashMap::default();
+        let mut goes: FxHashMap<ValueId, Vec<usize>> = FxHashMap::default();
+        for (i, op) in ops.iter().enumerate() {
+            match op.op {
+                QueueOp::Enqueue(v) => comes.entry(v).or_default().push(i),
+                QueueOp::Dequeue(v) => goes.entry(v).or_default().push(i),
+                QueueOp::Empty | QueueOp::DequeueUnheard => {}
+            }
+        }
+        let unheard = ops.iter().any(|op| op.op == QueueOp::DequeueUnheard);
+        let only = |of: Option<&Vec<usize>>| match of.map(Vec::as_slice) {
+            None => Some(None),
+            Some([one]) => Some(Some(*one)),
+            Some(_) => None,
+        };
+        let place = |op: &ObjOp<QueueOp>| {
+            let (QueueOp::Enqueue(v) | QueueOp::Dequeue(v)) = op.op else { return Forced::FREE };
+            let (Some(Some(come)), Some(go)) = (only(comes.get(&v)), only(goes.get(&v))) else {
+                return Forced::FREE;
+            };
+            if self.initial.contains(&v) {
+                return Forced::FREE;
+            }
+            match (op.op, go) {
+                (QueueOp::Enqueue(_), Some(go)) => {
+                    Forced { group: 0, earliest: ops[go].invoke, latest: ops[go].ret }
+                }
+                (QueueOp::Enqueue(_), None) if !unheard => {
+                    Forced { group: 0, earliest: NEVER, latest: NEVER }
+                }
+                (QueueOp::Dequeue(_), _) => {
+                    Forced { group: 1, earliest: ops[come].invoke, latest: ops[come].ret }
+                }
+                (QueueOp::Enqueue(_) | QueueOp::Empty | QueueOp::DequeueUnheard, _) => Forced::FREE,
+            }
+        };
+        ops.iter().map(place).collect()
     }
 
     fn state_bytes(&self, state: &Arc<[ValueId]>) -> usize {

@@ -25,12 +25,14 @@ pub(crate) struct Steps<'a> {
     rows: Vec<u32>,
     table: FxHashMap<u64, u32>,
     several: Vec<Box<[StateId]>>,
+    reached: FxHashMap<u64, bool>,
     found: Vec<StateId>,
 }
 
 /// What knows the model: behind a pointer, so that the search is compiled once for all models.
 trait Source {
     fn step(&mut self, state: StateId, class: Class, out: &mut Vec<StateId>);
+    fn may_reach(&self, state: StateId, class: Class) -> bool;
     fn states(&self) -> usize;
     fn bytes(&self) -> usize;
 }
@@ -84,6 +86,7 @@ impl<'a> Steps<'a> {
             rows: Vec::new(),
             table: FxHashMap::default(),
             several: Vec::new(),
+            reached: FxHashMap::default(),
             found: Vec::new(),
         };
         (steps, of_op, facts)
@@ -149,9 +152,21 @@ impl<'a> Steps<'a> {
         self.each(code).any(|next| next == to)
     }
 
+    /// Whether operations other than blind writes may lead from `state` to one in which `class` is legal.
+    pub(crate) fn may_reach(&mut self, state: StateId, class: Class) -> bool {
+        let source = &self.source;
+        *self
+            .reached
+            .entry(u64::from(state) << 32 | u64::from(class))
+            .or_insert_with(|| source.may_reach(state, class))
+    }
+
     /// Bytes in use.
     pub(crate) fn bytes(&self) -> usize {
-        self.source.bytes() + self.rows.len() * 4 + self.table.capacity() * 13 + self.several.len() * 32
+        self.source.bytes()
+            + self.rows.len() * 4
+            + (self.table.capacity() + self.reached.capacity()) * 13
+            + self.several.len() * 32
     }
 }
 
@@ -197,6 +212,10 @@ where
         let mut next = Vec::new();
         self.model.step(&self.states[state as usize], self.ops[class as usize], &mut |s| next.push(s));
         out.extend(next.into_iter().map(|state| self.number(state)));
+    }
+
+    fn may_reach(&self, state: StateId, class: Class) -> bool {
+        self.model.may_reach(&self.states[state as usize], self.ops[class as usize])
     }
 
     fn states(&self) -> usize {

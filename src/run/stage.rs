@@ -83,7 +83,7 @@ pub struct RunRecord {
 
 /// A running cluster, its sessions and its faults. However it ends, everything is healed first.
 ///
-/// ```ignore
+/// ```text
 /// let stage = Stage::start(&config, &dir)?;
 /// let (writer, reader) = (stage.open(0)?, stage.open(1)?);
 /// stage.call(writer, write("x", 1), second).wait();

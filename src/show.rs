@@ -66,16 +66,14 @@ pub fn anomalies(results: &Results, narrated: bool, paths: &Paths) {
     }
 }
 
+/// What is said about a verdict, and what it does not cover.
+pub fn beside(results: &Results) {
+    out(&terminal::beside(results, &look()));
+}
+
 /// The verdict, and under it the path of the page: the last lines of every command that judges.
-pub fn verdict(results: &Results, name_history: bool, paths: &Paths) {
-    let look = look();
-    if name_history {
-        // One of several: its name, and one line.
-        out(&format!("{}: ", results.checker.history));
-    } else {
-        out(&terminal::beside(results, &look));
-    }
-    out(&terminal::verdict(results, paths, &look));
+pub fn verdict(results: &Results, paths: &Paths) {
+    out(&terminal::verdict(results, paths, &look()));
 }
 
 /// What was done to the cluster: one line per kind, with how many were seen to bite.

@@ -48,9 +48,13 @@ fn print(results: &Results, args: &CheckArgs) {
                 show::warnings(results);
                 if !several {
                     show::anomalies(results, args.format == FormatArg::Narrated, &paths);
+                    show::beside(results);
                 }
             }
-            show::verdict(results, several, &paths);
+            if several {
+                show::out(&format!("{}: ", results.checker.history));
+            }
+            show::verdict(results, &paths);
         }
     }
 }

@@ -40,7 +40,8 @@ pub fn run(args: &ExplainArgs, signals: &Signals) -> Result<u8, Failure> {
                 ..Paths::default()
             });
             show::anomalies(&results, args.format == FormatArg::Narrated, &paths);
-            show::verdict(&results, false, &paths);
+            show::beside(&results);
+            show::verdict(&results, &paths);
         }
     }
     Ok(exit::code(results.verdict))

@@ -80,8 +80,9 @@ fn one(
         show::warnings(&results);
         show::anomalies(&results, false, &paths);
         show::faults(&results);
+        show::beside(&results);
     }
-    show::verdict(&results, false, &paths);
+    show::verdict(&results, &paths);
     Ok((results, unhealed))
 }
 

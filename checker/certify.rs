@@ -77,7 +77,7 @@ pub enum Refused {
 }
 
 /// So many configurations a refutation may take.
-pub const REFUTE_MAX: usize = 4_000_000;
+pub const REFUTE_MAX: usize = 500_000;
 
 /// Checks a counterexample: what it leaves out may be left out, and what it keeps has no legal order.
 ///

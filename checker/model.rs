@@ -73,6 +73,20 @@ pub trait Model: Clone + Send + Sync {
         Vec::new()
     }
 
+    /// Whether an operation that was never answered can be left out of every legal order, because nothing that returned
+    /// needs its effect. Saying no is always safe.
+    fn superfluous(&self, ops: &[ObjOp<Self::Op>]) -> Vec<bool> {
+        let _ = ops;
+        Vec::new()
+    }
+
+    /// The same model, told what a history says in the end, so that it refuses steps that no legal order of all of `ops`
+    /// takes; `None` if it learns nothing. Used where a search may look ahead, never to verify.
+    fn informed(&self, ops: &[ObjOp<Self::Op>]) -> Option<Self> {
+        let _ = ops;
+        None
+    }
+
     /// About how many bytes a state occupies, for budgets.
     fn state_bytes(&self, state: &Self::State) -> usize {
         size_of_val(state)
@@ -142,11 +156,13 @@ pub struct Forced {
     pub earliest: u32,
     /// It is here or earlier; [`history::NEVER`] if that is not known.
     pub latest: u32,
+    /// Whether it is best tried after all others: a guess that costs nothing but time.
+    pub late: bool,
 }
 
 impl Forced {
     /// Nothing is known.
-    pub const FREE: Forced = Forced { group: 0, earliest: 0, latest: history::NEVER };
+    pub const FREE: Forced = Forced { group: 0, earliest: 0, latest: history::NEVER, late: false };
 }
 
 /// The operations that `keep` names.

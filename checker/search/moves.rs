@@ -23,7 +23,7 @@
 
 use super::bits::Bits;
 use super::config::{Config, Counts, Debt};
-use super::plan::{Kind, Plan};
+use super::plan::{Done, Kind, Plan};
 use super::steps::{Class, NOWHERE, StateId, Steps};
 use super::window::Window;
 use history::NEVER;
@@ -123,10 +123,15 @@ impl<'p> Mover<'p> {
         self.crashed(config, window, stuck, latest, out);
         // The last is tried first: what the awaited operation needs, then by deadline.
         out[start..].reverse();
+        let plan = self.plan;
         let promising = |m: &Move| match *m {
-            Move::Drop => true,
-            Move::Take(id, to) => id == config.layer || (needs != NOWHERE && to == needs),
-            Move::Crash(_, to) => needs != NOWHERE && to == needs,
+            Move::Drop => (true, true),
+            Move::Take(id, to) => {
+                (id == config.layer || (needs != NOWHERE && to == needs), !plan.done[id as usize].forced.late)
+            }
+            Move::Crash(number, to) => {
+                (needs != NOWHERE && to == needs, !plan.crashed[number as usize].forced.late)
+            }
         };
         out[start..].sort_by_key(promising);
     }
@@ -250,24 +255,20 @@ impl<'p> Mover<'p> {
         false
     }
 
-    /// Whether a blind write may lead to where `id` can become legal.
+    /// Whether a blind write may lead to where `id` can become legal before it returns.
     fn rescued<B: Bits>(&mut self, config: &Config<B>, window: &Window<'_, B>, id: u32) -> bool {
         let plan = self.plan;
-        let op = &plan.done[id as usize];
-        // What is invoked later is not looked at closely.
-        if plan.next_blind[window.entered()] < op.ret {
-            return true;
-        }
-        for other in window.open() {
-            let write = &plan.done[other as usize];
-            let after = plan.facts[write.class as usize].after;
-            let may_write = write.kind == Kind::Blind && !config.used.has(write.slot);
-            if may_write && self.steps.may_reach(after, op.class) {
-                return true;
-            }
-        }
-        // Indeterminate ones are not either.
-        plan.crashed.iter().any(|group| group.blind)
+        let Done { class, ret, .. } = plan.done[id as usize];
+        let mut rescues = |write: Class| {
+            let fact = plan.facts[write as usize];
+            fact.blind && self.steps.may_reach(fact.after, class)
+        };
+        let later = plan.by_invoke[window.entered()..].iter().map(|&later| &plan.done[later as usize]);
+        let open = window.open().map(|other| &plan.done[other as usize]);
+        open.filter(|write| write.kind == Kind::Blind && !config.used.has(write.slot))
+            .chain(later.take_while(|write| write.invoke < ret))
+            .any(|write| rescues(write.class))
+            || plan.crashed.iter().any(|group| rescues(group.class))
     }
 
     /// Per group, the first place in the forced order that is still to be taken.

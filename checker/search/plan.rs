@@ -15,6 +15,7 @@ use crate::model::{Forced, Model};
 use crate::problem::Problem;
 use history::NEVER;
 use rustc_hash::FxHashMap;
+use std::borrow::Cow;
 
 /// What the search may do with an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,17 +74,19 @@ pub(crate) struct Plan {
     /// Per group of [`Forced`], for each place in `by_invoke`, the smallest `latest` from there on; empty if nothing is
     /// forced.
     pub(crate) latest_from: [Vec<u32>; 2],
-    /// For each place in `by_invoke`, when the next blind write from there on is invoked.
-    pub(crate) next_blind: Vec<u32>,
     /// Whether every class that changes something leads to one known state.
     pub(crate) posts_known: bool,
 }
 
 impl Plan {
-    /// Lays out a problem. O(n log n).
-    pub(crate) fn new<M: Model>(problem: &Problem<M>) -> (Plan, Steps<'_>) {
-        let (steps, class_of, facts) = Steps::new(&problem.model, problem.ops.iter().map(|op| op.op));
-        let forced = problem.model.forced_order(&problem.ops);
+    /// Lays out a problem. With `ahead`, what is heard later may tell what happened before. O(n log n).
+    pub(crate) fn new<M: Model>(problem: &Problem<M>, ahead: bool) -> (Plan, Steps<'_>) {
+        let model = match ahead.then(|| problem.model.informed(&problem.ops)).flatten() {
+            Some(informed) => Cow::Owned(informed),
+            None => Cow::Borrowed(&problem.model),
+        };
+        let (steps, class_of, facts) = Steps::new(model, problem.ops.iter().map(|op| op.op));
+        let forced = if ahead { problem.model.forced_order(&problem.ops) } else { Vec::new() };
         let place = |index: usize| forced.get(index).copied().unwrap_or(Forced::FREE);
         let mut done: Vec<Done> = Vec::with_capacity(problem.ops.len());
         for (index, op) in problem.ops.iter().enumerate().filter(|(_, op)| !op.indeterminate()) {
@@ -101,7 +104,6 @@ impl Plan {
         by_invoke.sort_unstable_by_key(|&id| done[id as usize].invoke);
         let slots = colour(&mut done, &by_invoke);
         let latest_from = if forced.is_empty() { Default::default() } else { latest_from(&done, &by_invoke) };
-        let next_blind = next_blind(&done, &by_invoke);
         let (crashed, crash_events) = crashed(problem, &class_of, &facts, &done, place);
         let named = |f: &ClassFacts| [f.before, f.after].into_iter().filter(|&s| s != NOWHERE);
         let named_states = facts.iter().flat_map(named).max().map_or(1, |s| s as usize + 1);
@@ -115,7 +117,6 @@ impl Plan {
             slots,
             named_states,
             latest_from,
-            next_blind,
             posts_known,
         };
         (plan, steps)
@@ -148,16 +149,6 @@ fn latest_from(done: &[Done], by_invoke: &[u32]) -> [Vec<u32>; 2] {
     })
 }
 
-/// [`Plan::next_blind`].
-fn next_blind(done: &[Done], by_invoke: &[u32]) -> Vec<u32> {
-    let mut next = vec![NEVER; by_invoke.len() + 1];
-    for (at, &id) in by_invoke.iter().enumerate().rev() {
-        let op = done[id as usize];
-        next[at] = if op.kind == Kind::Blind { op.invoke } else { next[at + 1] };
-    }
-    next
-}
-
 /// Gives each operation the smallest free slot; the number of slots.
 fn colour(done: &mut [Done], by_invoke: &[u32]) -> usize {
     let mut free = std::collections::BinaryHeap::new();
@@ -186,7 +177,10 @@ fn crashed<M: Model>(
     done: &[Done],
     place: impl Fn(usize) -> Forced,
 ) -> (Vec<Crashed>, Vec<(u32, u32)>) {
-    let open: Vec<usize> = (0..problem.ops.len()).filter(|&i| problem.ops[i].indeterminate()).collect();
+    let superfluous = problem.model.superfluous(&problem.ops);
+    let needed = |i: &usize| !superfluous.get(*i).is_some_and(|superfluous| *superfluous);
+    let open: Vec<usize> =
+        (0..problem.ops.len()).filter(|&i| problem.ops[i].indeterminate()).filter(needed).collect();
     let until = seen_until(&open, class_of, facts, done);
     let mut numbers: FxHashMap<Class, u32> = FxHashMap::default();
     let mut groups: Vec<Crashed> = Vec::new();

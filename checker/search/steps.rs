@@ -2,6 +2,7 @@
 
 use crate::model::Model;
 use rustc_hash::FxHashMap;
+use std::borrow::Cow;
 use std::hash::Hash;
 
 /// The number of a distinct operation.
@@ -38,7 +39,7 @@ trait Source {
 }
 
 struct Numbered<'a, M: Model> {
-    model: &'a M,
+    model: Cow<'a, M>,
     ops: Vec<M::Op>,
     states: Vec<M::State>,
     numbers: FxHashMap<M::State, StateId>,
@@ -62,12 +63,13 @@ pub(crate) const START: StateId = 0;
 impl<'a> Steps<'a> {
     /// Numbers the distinct operations of `ops`. O(operations).
     pub(crate) fn new<M: Model>(
-        model: &'a M,
+        model: Cow<'a, M>,
         ops: impl Iterator<Item = M::Op>,
     ) -> (Steps<'a>, Vec<Class>, Vec<ClassFacts>) {
+        let start = model.init();
         let mut source =
             Numbered { model, ops: Vec::new(), states: Vec::new(), numbers: FxHashMap::default(), bytes: 0 };
-        source.number(model.init());
+        source.number(start);
         let mut classes: FxHashMap<M::Op, Class> = FxHashMap::default();
         let mut of_op = Vec::with_capacity(ops.size_hint().0);
         let mut facts = Vec::new();

@@ -69,8 +69,10 @@ fn run<M: Model, B: Bits>(
     let bytes = budget.bytes.saturating_sub(plan.bytes());
     let depth: Depth<'_, B> = Depth::new(Mover::new(plan, steps, true));
     let mut race = Race { problem, plan, budget, depth, deep: None, looked: None };
-    let mut spent = FIRST_TURN.min(most);
-    if let Some(end) = race.depth(bytes, spent) {
+    // A long history that is easy is done in one go.
+    let first = FIRST_TURN.max(2 * plan.done.len() as u64).min(most);
+    let mut spent = first;
+    if let Some(end) = race.depth(bytes, first) {
         return raced(problem, plan, end);
     }
     if let Some(reason) = race.deep {

@@ -10,9 +10,6 @@ use history::{Interner, Op, Outcome, Value, ValueId};
 pub struct Counter {
     initial: i64,
     nil_read: NilRead,
-    /// The signs of the amounts seen so far.
-    grows: bool,
-    shrinks: bool,
 }
 
 /// What a client did with a counter.
@@ -27,7 +24,7 @@ pub enum CounterOp {
 impl Counter {
     /// A counter that stands at `initial`.
     pub fn new(initial: i64, nil_read: NilRead) -> Counter {
-        Counter { initial, nil_read, grows: false, shrinks: false }
+        Counter { initial, nil_read }
     }
 }
 
@@ -68,8 +65,6 @@ impl Model for Counter {
             "add" => {
                 must_apply(op, "add")?;
                 let amount = whole(values, op.input, false)?;
-                self.grows |= amount > 0;
-                self.shrinks |= amount < 0;
                 Ok((op.outcome != Outcome::Fail).then_some(CounterOp::Add(amount)))
             }
             f => Err(unknown("read or add", f)),
@@ -99,16 +94,6 @@ impl Model for Counter {
         match op {
             CounterOp::Read(n) => Some(i128::from(n)),
             CounterOp::Add(_) => None,
-        }
-    }
-
-    /// Where all amounts have one sign, the sum goes one way.
-    fn may_reach(&self, &state: &i128, op: CounterOp) -> bool {
-        match op {
-            CounterOp::Read(n) => {
-                (self.shrinks || state <= i128::from(n)) && (self.grows || state >= i128::from(n))
-            }
-            CounterOp::Add(_) => true,
         }
     }
 

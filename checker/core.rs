@@ -5,8 +5,9 @@
 //! fatal return, because that is usually enough.
 
 use crate::model::Model;
-use crate::problem::Problem;
+use crate::problem::{ObjOp, Problem};
 use crate::search::{recent_violation, until, violated};
+use crate::sources::Sees;
 use crate::verdict::{Budget, Counterexample, Property};
 
 /// Configurations that one attempt may take.
@@ -24,6 +25,48 @@ pub fn shrink<M: Model>(problem: &Problem<M>, fatal: u32, budget: &Budget<'_>) -
     let minimal = shrinking.one_by_one(&mut keep);
     let core = cut.ops.iter().zip(&keep).filter(|(_, kept)| **kept).map(|(op, _)| op.source).collect();
     Counterexample { core, minimal, fatal: Some(fatal.source) }
+}
+
+/// [`shrink`], begun with `start`: indices in the problem of operations that show the violation. In time that does not grow
+/// with the history but for a few passes over it, where the model lets few operations speak for themselves.
+///
+/// `None` if the start does not show it.
+pub fn shrink_from<M: Model>(
+    problem: &Problem<M>,
+    fatal: u32,
+    start: &[u32],
+    budget: &Budget<'_>,
+) -> Option<Counterexample> {
+    let end = problem.ops[fatal as usize].ret;
+    let cut = Problem { model: problem.model.clone(), ops: universe(problem, start) };
+    let cut = until(&cut, end);
+    let mut first: Vec<u32> = start.iter().map(|&i| problem.ops[i as usize].source).collect();
+    first.sort_unstable();
+    let mut keep: Vec<bool> = cut.ops.iter().map(|op| first.binary_search(&op.source).is_ok()).collect();
+    let mut shrinking = Shrinking { problem: &cut, budget, sure: true };
+    if !shrinking.illegal(&mut keep) {
+        return None;
+    }
+    shrinking.in_chunks(&mut keep);
+    let minimal = shrinking.one_by_one(&mut keep);
+    let core = cut.ops.iter().zip(&keep).filter(|(_, kept)| **kept).map(|(op, _)| op.source).collect();
+    Some(Counterexample { core, minimal, fatal: Some(problem.ops[fatal as usize].source) })
+}
+
+/// `start`, with everything that the model asks about when it says what may be left out: for a cell, whoever may have
+/// written what `start` saw; for other objects, all.
+fn universe<M: Model>(problem: &Problem<M>, start: &[u32]) -> Vec<ObjOp<M::Op>> {
+    let Some(accesses) = problem.ops.iter().map(|op| problem.model.access(op.op)).collect::<Option<Vec<_>>>()
+    else {
+        return problem.ops.clone();
+    };
+    let seen: Vec<Sees> = start.iter().filter_map(|&i| accesses[i as usize].sees).collect();
+    let told = |value| seen.iter().any(|sees| sees.satisfied_by(value));
+    let mut wanted: Vec<bool> = accesses.iter().map(|access| access.leaves.is_some_and(told)).collect();
+    for &i in start {
+        wanted[i as usize] = true;
+    }
+    crate::model::kept(&problem.ops, &wanted)
 }
 
 struct Shrinking<'a, M: Model> {

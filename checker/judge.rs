@@ -1,7 +1,8 @@
 //! From a history to verdicts: builds the problems, searches, and lets nothing pass that the verifier does not accept.
 
 use crate::certify::{Refused, refute, replay};
-use crate::core::shrink;
+use crate::core::{shrink, shrink_from};
+use crate::exact::Finding;
 use crate::model::Model;
 use crate::objects::{BuildError, Built, Object, build};
 use crate::problem::Problem;
@@ -78,6 +79,9 @@ pub struct Judged {
     pub violations: Vec<Violation>,
     /// Per object, in the same order as in the judgement, the order that was found.
     pub witnesses: Vec<Option<Witness>>,
+    /// Where the evidence of an exact method was refused and the search decided instead: one sentence for each object,
+    /// for the warnings of the results. Each is a bug of this crate.
+    pub disagreements: Vec<String>,
 }
 
 /// An object without a legal order.
@@ -131,8 +135,15 @@ fn judge_as<M: Specified>(
         },
         violations: Vec::new(),
         witnesses: Vec::with_capacity(parts.len()),
+        disagreements: Vec::new(),
     };
     for part in parts {
+        if let Some(what) = part.disagreement {
+            let names: Vec<String> =
+                part.keys.iter().map(|&key| history.values.get(key).to_string()).collect();
+            let of = if names.is_empty() { String::new() } else { format!(" of {}", names.join(", ")) };
+            judged.disagreements.push(format!("{what}{of}: the general search decided instead"));
+        }
         let judgement = &mut judged.judgement;
         let (answer, reason, witness) = match part.verdict {
             Verdict::Valid(witness) => (Answer::Holds, String::new(), Some(witness)),
@@ -183,6 +194,8 @@ struct Part {
     verdict: Verdict,
     method: &'static str,
     states: u64,
+    /// Which exact method said something that the verifier did not accept.
+    disagreement: Option<String>,
 }
 
 /// Each object on its own, the longest first, on all threads; the result is in the order of the objects.
@@ -229,22 +242,75 @@ fn linearizable<M: Model>(object: &Object<M>, limits: &Limits<'_>, bytes: usize)
     let states = AtomicU64::new(0);
     let budget = Budget { stop: limits.stop, bytes, states: &states };
     let problem = &object.problem;
-    let verdict = match search(problem, &budget) {
-        Found::GaveUp(reason) => Verdict::Unknown(reason),
-        Found::Order(order) => {
-            let order = order.iter().map(|&i| problem.ops[i as usize].source).collect();
-            accept(problem, Verdict::Valid(Witness { order }), Property::Linearizable)?
+    let mut disagreement = None;
+    let mut decided = None;
+    if let Some(exact) = problem.model.exact(&problem.ops) {
+        let method = exact.method;
+        match believe(problem, exact.found, &budget) {
+            Ok(verdict) => decided = verdict.map(|verdict| (verdict, method)),
+            Err(what) => disagreement = Some(format!("method \"{method}\": {what}")),
         }
-        Found::Fatal(fatal) => {
-            let counterexample = shrink(problem, fatal, &budget);
-            accept(problem, Verdict::Invalid(counterexample), Property::Linearizable)?
-        }
+    }
+    let (verdict, method) = match decided {
+        Some(decided) => decided,
+        None => (by_search(problem, &budget)?, "search"),
     };
     let states = states.into_inner();
     limits.states.fetch_add(states, Ordering::Relaxed);
     let (ops, unknown) = sizes(problem);
     let (keys, violated) = (object.keys.clone(), object.keys.clone());
-    Ok(Part { keys, violated, ops, unknown, verdict, method: "search", states })
+    Ok(Part { keys, violated, ops, unknown, verdict, method, states, disagreement })
+}
+
+/// The verdict of an exact method, once the verifier has accepted its evidence; `None` if that is too large to be verified.
+///
+/// # Errors
+/// Why it was not accepted.
+fn believe<M: Model>(
+    problem: &Problem<M>,
+    found: Finding,
+    budget: &Budget<'_>,
+) -> Result<Option<Verdict>, String> {
+    match found {
+        Finding::Order(mut order) => {
+            order.iter_mut().for_each(|i| *i = problem.ops[*i as usize].source);
+            replay(problem, &order, Property::Linearizable)?;
+            Ok(Some(Verdict::Valid(Witness { order })))
+        }
+        Finding::Violated { fatal, core } => {
+            let refuted = |counterexample: &Counterexample| match refute(
+                problem,
+                counterexample,
+                Property::Linearizable,
+            ) {
+                Ok(()) => Ok(true),
+                Err(Refused::TooLarge) => Ok(false),
+                Err(Refused::Wrong(what)) => Err(what),
+            };
+            let small = shrink_from(problem, fatal, &core, budget);
+            if let Some(small) = small.filter(|small| refuted(small) == Ok(true)) {
+                return Ok(Some(Verdict::Invalid(small)));
+            }
+            // The start may be too little where the model asks for more than the method looked at.
+            let counterexample = shrink(problem, fatal, budget);
+            Ok(refuted(&counterexample)?.then_some(Verdict::Invalid(counterexample)))
+        }
+    }
+}
+
+/// The verdict of the general search.
+fn by_search<M: Model>(problem: &Problem<M>, budget: &Budget<'_>) -> Result<Verdict, JudgeError> {
+    match search(problem, budget) {
+        Found::GaveUp(reason) => Ok(Verdict::Unknown(reason)),
+        Found::Order(order) => {
+            let order = order.iter().map(|&i| problem.ops[i as usize].source).collect();
+            accept(problem, Verdict::Valid(Witness { order }), Property::Linearizable)
+        }
+        Found::Fatal(fatal) => {
+            let counterexample = shrink(problem, fatal, budget);
+            accept(problem, Verdict::Invalid(counterexample), Property::Linearizable)
+        }
+    }
 }
 
 /// All objects together.
@@ -275,7 +341,7 @@ fn together<M: Model>(history: &History, built: Built<M>, limits: &Limits<'_>) -
     limits.states.fetch_add(states, Ordering::Relaxed);
     let (ops, unknown) = sizes(&problem);
     let keys = keys_of.into_iter().flatten().collect();
-    Ok(Part { keys, violated, ops, unknown, verdict, method: method.name(), states })
+    Ok(Part { keys, violated, ops, unknown, verdict, method: method.name(), states, disagreement: None })
 }
 
 fn sizes<M: Model>(problem: &Problem<M>) -> (u32, u32) {
@@ -301,4 +367,85 @@ fn accept<M: Model>(
         },
     }
     Ok(verdict)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exact::Exact;
+    use crate::model::IllFormed;
+    use crate::problem::ObjOp;
+    use history::{Interner, NEVER, Op};
+
+    /// Operations add up, to no more than `most`; its exact method claims whatever it is told to.
+    #[derive(Clone)]
+    struct Liar {
+        most: u32,
+        claims: Finding,
+    }
+
+    impl Model for Liar {
+        type State = u32;
+        type Op = u32;
+
+        fn decode(&mut self, _: &mut Interner, _: &Op) -> Result<Option<u32>, IllFormed> {
+            Ok(None)
+        }
+
+        fn init(&self) -> u32 {
+            0
+        }
+
+        fn step(&self, &state: &u32, op: u32, out: &mut impl FnMut(u32)) {
+            if state + op <= self.most {
+                out(state + op);
+            }
+        }
+
+        fn exact(&self, _: &[ObjOp<u32>]) -> Option<Exact> {
+            Some(Exact { method: "lie", found: self.claims.clone() })
+        }
+
+        fn describe_op(&self, _: &Interner, op: u32) -> String {
+            op.to_string()
+        }
+
+        fn describe_state(&self, _: &Interner, state: &u32) -> String {
+            state.to_string()
+        }
+
+        fn describe_conflict(&self, _: &Interner, _: &u32, op: u32, _: &str) -> String {
+            op.to_string()
+        }
+    }
+
+    fn part(most: u32, claims: Finding) -> Part {
+        let op = |invoke, ret, source| ObjOp { invoke, ret, process: source, source, op: 1 };
+        let ops = vec![op(0, 2, 0), op(1, NEVER, 1), op(3, 4, 2)];
+        let object = Object { keys: Vec::new(), problem: Problem { model: Liar { most, claims }, ops } };
+        let (stop, states) = (AtomicBool::new(false), AtomicU64::new(0));
+        let limits = Limits { stop: &stop, bytes: 1 << 20, threads: 1, states: &states, progress: None };
+        linearizable(&object, &limits, 1 << 20).expect("a verdict")
+    }
+
+    #[test]
+    fn what_an_exact_method_finds_is_a_verdict_only_where_the_verifier_accepts_it() {
+        let honest = part(2, Finding::Order(vec![0, 2]));
+        assert_eq!((honest.method, honest.disagreement), ("lie", None));
+        let honest = part(1, Finding::Violated { fatal: 2, core: vec![0, 2] });
+        assert_eq!((honest.method, honest.disagreement), ("lie", None));
+        assert!(matches!(honest.verdict, Verdict::Invalid(c) if c.fatal == Some(2)));
+
+        // An order that turns real time round, one that lacks an answered operation, one that is not legal.
+        for (most, order) in [(2, vec![2, 0]), (2, vec![0, 1]), (2, vec![0, 1, 2])] {
+            let caught = part(most, Finding::Order(order));
+            assert_eq!(caught.method, "search");
+            assert!(matches!(caught.verdict, Verdict::Valid(_)));
+            assert!(caught.disagreement.is_some_and(|what| what.contains("lie")));
+        }
+        // There is an order, and it says there is none.
+        let caught = part(2, Finding::Violated { fatal: 2, core: vec![0, 2] });
+        assert_eq!(caught.method, "search");
+        assert!(matches!(caught.verdict, Verdict::Valid(_)) && caught.disagreement.is_some());
+    }
 }

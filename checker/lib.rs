@@ -42,6 +42,7 @@ pub mod certify;
 pub mod core;
 pub mod counter;
 mod decode;
+pub mod exact;
 pub mod explain;
 pub mod judge;
 pub mod keyed;

@@ -1,5 +1,6 @@
 //! What an object is: its states, and where each operation may lead.
 
+use crate::exact::Exact;
 use crate::problem::{ObjOp, Problem};
 use crate::sources::Sees;
 use crate::verdict::Property;
@@ -95,6 +96,13 @@ pub trait Model: Clone + Send + Sync {
 
     /// What the cell of [`Model::access`] holds before the first operation.
     fn initial_value(&self) -> Option<ValueId> {
+        None
+    }
+
+    /// Whether `ops` have a legal order that keeps real time, where a method decides that without a search; `None` if
+    /// they are not of the kind that it decides. O(n log n), O(n) to say `None`.
+    fn exact(&self, ops: &[ObjOp<Self::Op>]) -> Option<Exact> {
+        let _ = ops;
         None
     }
 

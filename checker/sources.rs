@@ -30,7 +30,8 @@ pub enum Sees {
 }
 
 impl Sees {
-    fn satisfied_by(self, value: ValueId) -> bool {
+    /// Whether `value` is such a value.
+    pub(crate) fn satisfied_by(self, value: ValueId) -> bool {
         match self {
             Sees::Is(v) => v == value,
             Sees::IsNot(v) => v != value,

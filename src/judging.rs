@@ -64,6 +64,7 @@ pub fn judge(
     let mut judgements: Vec<Judgement> = Vec::new();
     let mut anomalies: Vec<Anomaly> = Vec::new();
     let mut anomalies_more = 0;
+    let mut warnings = history.warnings.clone();
     let informing = question.inform.iter().filter(|property| !question.asked.contains(property));
     for (asked, &property) in question.asked.iter().map(|p| (true, p)).chain(informing.map(|p| (false, p))) {
         if let Some(implied) = implied(property, &judgements) {
@@ -76,6 +77,7 @@ pub fn judge(
         }
         let timeout = if asked { question.timeout } else { question.timeout.min(INFORM_MAX) };
         let judged = judge_one(history, question, property, timeout, interrupt, quiet)?;
+        warnings.extend(judged.disagreements.iter().cloned());
         for violation in &judged.violations {
             // The same object may break several properties; the strongest that was asked explains it best.
             if asked && anomalies.len() < EXPLAINED_MAX {
@@ -130,7 +132,7 @@ pub fn judge(
             timeout_seconds: question.timeout.as_secs_f64(),
             memory_bytes: question.memory,
         },
-        warnings: history.warnings.clone(),
+        warnings,
     })
 }
 

@@ -1,0 +1,30 @@
+//! Methods that decide what they apply to in O(n) or O(n log n), without a search.
+//!
+//! A model offers one with [`Model::exact`](crate::Model::exact), which first looks in one pass whether the history is
+//! of the kind that the method decides. What it finds is never believed: it becomes a verdict when
+//! [`certify`](crate::certify) accepts the evidence, and otherwise the general search decides and a warning says so
+//! (`docs/methods.md`).
+
+/// What a method found about the operations of one object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exact {
+    /// How the method is called in results: `zones`, `forced order` …
+    pub method: &'static str,
+    /// What it found.
+    pub found: Finding,
+}
+
+/// The answer of a method. All numbers are indices in the problem.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Finding {
+    /// A legal order that keeps real time. Indeterminate operations that never took effect are absent.
+    Order(Vec<u32>),
+    /// There is none.
+    Violated {
+        /// Already the operations up to the return of this one have no order, and up to any earlier return they have.
+        fatal: u32,
+        /// Operations known at that return that show it, in any order; what the model demands in addition is added
+        /// when the core is made minimal.
+        core: Vec<u32>,
+    },
+}

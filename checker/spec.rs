@@ -184,7 +184,9 @@ impl ModelName {
 /// # Errors
 /// The candidates in words, if there is no smallest one, or none at all.
 pub fn auto_model(history: &History) -> Result<(ModelName, Vec<String>), String> {
-    let ids: BTreeSet<_> = history.ops.iter().map(|op| op.f).collect();
+    // A part of a history is judged as the whole would be, even if it lacks some of the functions.
+    let elsewhere = history.part.iter().flat_map(|part| part.functions.iter().copied());
+    let ids: BTreeSet<_> = history.ops.iter().map(|op| op.f).chain(elsewhere).collect();
     let mut seen: Vec<String> = ids
         .into_iter()
         .map(|f| match history.values.get(f) {

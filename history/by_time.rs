@@ -1,10 +1,14 @@
 //! Orders events by their times.
 
 use crate::event::Kind;
+use crate::format::Format;
+use crate::interner::Interner;
 use crate::op::NO_TIME;
 use crate::raw::{Raw, RawProcess, Wrong};
+use crate::read::Sink;
 use rustc_hash::FxHashMap;
 use std::collections::VecDeque;
+use std::ops::ControlFlow;
 
 /// Collects events, then gives them in the order of their times.
 #[derive(Default)]
@@ -14,8 +18,14 @@ pub(crate) struct ByTime {
     crowded: u64,
 }
 
+impl Sink for ByTime {
+    fn event(&mut self, raw: &Raw, _: &Interner, _: Format) -> Result<ControlFlow<()>, Wrong> {
+        self.push(raw).map(ControlFlow::Continue)
+    }
+}
+
 impl ByTime {
-    pub(crate) fn push(&mut self, raw: &Raw) -> Result<(), Wrong> {
+    fn push(&mut self, raw: &Raw) -> Result<(), Wrong> {
         let mut raw = *raw;
         if raw.time == NO_TIME {
             if raw.is_client() {

@@ -52,15 +52,22 @@ impl Field {
 }
 
 /// An event that is being put together, field by field in any order.
-pub(crate) struct Draft {
-    raw: Raw,
+///
+/// What a client sent and saw is numbered only when all is read, and it is known whether anybody wants it.
+pub(crate) struct Draft<'a> {
+    /// Everything else. Its key, value, error and observed value are not set yet.
+    pub raw: Raw,
+    pub key: Atom<'a>,
+    pub value: Atom<'a>,
+    pub error: Atom<'a>,
+    pub observed: Option<Atom<'a>>,
     seen: u32,
     /// Whether it is somebody else's file, where `phase`, `fault` … may mean anything.
     foreign: bool,
 }
 
-impl Draft {
-    pub(crate) fn new(foreign: bool) -> Draft {
+impl<'a> Draft<'a> {
+    pub(crate) fn new(foreign: bool) -> Draft<'a> {
         let raw = Raw {
             line: 0,
             column: 0,
@@ -80,7 +87,8 @@ impl Draft {
             fault: None,
             phase: None,
         };
-        Draft { raw, seen: 0, foreign }
+        let (key, value, error) = (Atom::Null, Atom::Null, Atom::Null);
+        Draft { raw, key, value, error, observed: None, seen: 0, foreign }
     }
 
     /// Notes a field.
@@ -91,7 +99,7 @@ impl Draft {
         &mut self,
         field: Field,
         at: usize,
-        atom: &Atom<'_>,
+        atom: Atom<'a>,
         values: &mut Interner,
     ) -> Result<(), Fail> {
         let bit = 1 << field as u32;
@@ -99,10 +107,29 @@ impl Draft {
             return Err(Fail::new(at, "each field once").found(format!("a second {field:?}").to_lowercase()));
         }
         self.seen |= bit;
-        self.fill(field, bit, atom, values)
-            .map_err(|expected| Fail::new(at, expected).found(brief(&atom.to_value())))
+        match field {
+            Field::Value => self.value = atom,
+            Field::Key => self.key = atom,
+            Field::Error => self.error = atom,
+            Field::Observed => self.observed = Some(atom),
+            Field::Index
+            | Field::Time
+            | Field::Process
+            | Field::Type
+            | Field::F
+            | Field::Node
+            | Field::Session
+            | Field::Applied
+            | Field::Latency
+            | Field::Fault
+            | Field::Phase => self
+                .fill(field, bit, &atom, values)
+                .map_err(|expected| Fail::new(at, expected).found(brief(&atom.to_value())))?,
+        }
+        Ok(())
     }
 
+    /// Notes a field that is judged at once.
     fn fill(
         &mut self,
         field: Field,
@@ -112,10 +139,7 @@ impl Draft {
     ) -> Result<(), &'static str> {
         let raw = &mut self.raw;
         match field {
-            Field::Value => raw.value = atom.intern(values),
-            Field::Key => raw.key = atom.intern(values),
-            Field::Error => raw.error = atom.intern(values),
-            Field::Observed => raw.observed = Some(atom.intern(values)),
+            Field::Value | Field::Key | Field::Error | Field::Observed => unreachable!("set keeps these"),
             Field::Time => match atom {
                 // Jepsen's word for "not recorded".
                 Atom::Int(-1) if self.foreign => {}
@@ -196,8 +220,8 @@ impl Draft {
         Ok(())
     }
 
-    /// The event, if it has all that an event must have.
-    pub(crate) fn finish(mut self, values: &mut Interner) -> Result<Raw, Wrong> {
+    /// Whether it has all that an event must have; if so, it is complete but for its place and its values.
+    pub(crate) fn finish(&mut self, values: &mut Interner) -> Result<(), Wrong> {
         let has = |field: Field| self.seen & (1 << field as u32) != 0;
         for (field, name) in [(Field::Type, "type"), (Field::Process, "process")] {
             if !has(field) {
@@ -206,14 +230,48 @@ impl Draft {
         }
         if !has(Field::F) {
             // A nemesis of somebody else may do what it likes, and Elle's old files are all transactions.
-            self.raw.f = match values.get(self.raw.value) {
+            self.raw.f = match &self.value {
                 _ if self.foreign && !self.raw.is_client() => values.intern_text(""),
-                Value::List(ops) if self.foreign && ops.iter().all(|op| op.as_list().is_some()) => {
+                Atom::Other(Value::List(ops))
+                    if self.foreign && ops.iter().all(|op| op.as_list().is_some()) =>
+                {
                     values.intern_text("txn")
                 }
                 _ => return Err(Wrong::new("an event with the field `f`", "one without")),
             };
         }
-        Ok(self.raw)
+        Ok(())
+    }
+
+    /// Splits the value `[k v]` of a client's event into key and value.
+    pub(crate) fn unwrap_independent(&mut self) -> Result<(), Wrong> {
+        if !self.raw.is_client() {
+            return Ok(());
+        }
+        if !matches!(self.key, Atom::Null) {
+            let expected = "a [key value] pair (--independent) and no key beside it";
+            return Err(Wrong::new(expected, format!("the key {}", brief(&self.key.to_value()))));
+        }
+        let (key, value) = match &mut self.value {
+            Atom::Pair([key, value]) => (Atom::Int(*key), Atom::Int(*value)),
+            Atom::Other(Value::List(items)) if items.len() == 2 => {
+                let mut take = |i: usize| Atom::of(std::mem::replace(&mut items[i], Value::Null));
+                (take(0), take(1))
+            }
+            other => {
+                let expected = "a [key value] pair as value (--independent)";
+                return Err(Wrong::new(expected, brief(&other.to_value())));
+            }
+        };
+        (self.key, self.value) = (key, value);
+        Ok(())
+    }
+
+    /// Numbers the values.
+    pub(crate) fn number(&mut self, values: &mut Interner) {
+        self.raw.key = self.key.intern(values);
+        self.raw.value = self.value.intern(values);
+        self.raw.error = self.error.intern(values);
+        self.raw.observed = self.observed.as_ref().map(|atom| atom.intern(values));
     }
 }

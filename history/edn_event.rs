@@ -4,7 +4,6 @@ use crate::draft::{Draft, Field};
 use crate::edn::Edn;
 use crate::input::Input;
 use crate::interner::Interner;
-use crate::raw::Raw;
 use crate::read::{Out, Stop};
 use crate::scan::Fail;
 
@@ -23,9 +22,9 @@ pub(crate) fn read(input: &mut Input, out: &mut Out<'_>) -> Result<(), Stop> {
             Err(fail) if fail.ran_out && !input.done => input.more()?,
             Err(fail) => return Err(fail.into()),
             Ok(Step::End) => return Ok(()),
-            Ok(Step::Event(mut raw, start)) => {
-                (raw.line, raw.column) = input.position(start);
-                out.event(raw)?;
+            Ok(Step::Event(mut draft, start)) => {
+                (draft.raw.line, draft.raw.column) = input.position(start);
+                out.event(*draft)?;
                 input.advance(end);
             }
             Ok(Step::Open(bracket)) => {
@@ -40,14 +39,14 @@ pub(crate) fn read(input: &mut Input, out: &mut Out<'_>) -> Result<(), Stop> {
     }
 }
 
-enum Step {
-    Event(Raw, usize),
+enum Step<'a> {
+    Event(Box<Draft<'a>>, usize),
     Open(u8),
     Close,
     End,
 }
 
-fn step(edn: &mut Edn<'_>, close: Option<u8>, values: &mut Interner) -> Result<Step, Fail> {
+fn step<'a>(edn: &mut Edn<'a>, close: Option<u8>, values: &mut Interner) -> Result<Step<'a>, Fail> {
     edn.space()?;
     let start = edn.at;
     match (edn.peek(), close) {
@@ -82,9 +81,9 @@ fn step(edn: &mut Edn<'_>, close: Option<u8>, values: &mut Interner) -> Result<S
 }
 
 /// Reads the event that begins here with `{`.
-fn event(edn: &mut Edn<'_>, values: &mut Interner) -> Result<Raw, Fail> {
+fn event<'a>(edn: &mut Edn<'a>, values: &mut Interner) -> Result<Box<Draft<'a>>, Fail> {
     let start = edn.at;
-    let mut draft = Draft::new(true);
+    let mut draft = Box::new(Draft::new(true));
     edn.enter(1)?;
     loop {
         edn.space()?;
@@ -101,11 +100,12 @@ fn event(edn: &mut Edn<'_>, values: &mut Interner) -> Result<Raw, Fail> {
         let atom = edn.atom()?;
         if let crate::scan::Atom::Text(name) = &name {
             if let Some(field) = Field::named(name.as_bytes()) {
-                draft.set(field, at, &atom, values)?;
+                draft.set(field, at, atom, values)?;
             }
         }
     }
     edn.at += 1;
     edn.leave();
-    draft.finish(values).map_err(|wrong| Fail::new(start, wrong.expected).found(wrong.found))
+    draft.finish(values).map_err(|wrong| Fail::new(start, wrong.expected).found(wrong.found))?;
+    Ok(draft)
 }

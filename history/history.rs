@@ -1,7 +1,8 @@
 //! A whole history, and the error of what is not one.
 
-use crate::interner::Interner;
+use crate::interner::{Interner, ValueId};
 use crate::op::Op;
+use crate::shard::Shard;
 use crate::value::Value;
 use std::fmt;
 
@@ -22,6 +23,20 @@ pub struct History {
     pub source: Source,
     /// What the reader had to assume, one sentence each.
     pub warnings: Vec<String>,
+    /// Which part of a history this is; `None` if it is all of it.
+    pub part: Option<Part>,
+}
+
+/// That a history is a part of one, and what is known of the whole: ranks, lines, processes, sessions and faults are
+/// those of the whole.
+#[derive(Clone, Debug)]
+pub struct Part {
+    /// The keys that belong to it.
+    pub shard: Shard,
+    /// The functions of all operations of the whole, as text values, in order of first appearance.
+    pub functions: Vec<ValueId>,
+    /// How many operations the whole has.
+    pub ops: u64,
 }
 
 /// Where a history came from.

@@ -4,7 +4,6 @@ use crate::draft::Draft;
 use crate::input::Input;
 use crate::interner::Interner;
 use crate::json::Json;
-use crate::raw::Raw;
 use crate::read::{Out, Stop};
 use crate::scan::Fail;
 
@@ -41,14 +40,14 @@ pub(crate) fn read_lines(input: &mut Input, out: &mut Out<'_>) -> Result<(), Sto
                 Some(_) => return Err(Fail::new(json.at, "an event (a JSON object on one line)").into()),
             }
             let start = json.at;
-            let mut raw = event(&mut json, &mut out.values, false)?;
+            let mut draft = event(&mut json, &mut out.values, false)?;
             json.space();
             if !matches!(json.peek(), Some(b'\n') | None) {
                 return Err(Fail::new(json.at, "the end of the line").into());
             }
-            raw.line = line;
-            raw.column = (start - line_start) as u64 + if line_start == 0 { first_column } else { 1 };
-            out.event(raw)?;
+            draft.raw.line = line;
+            draft.raw.column = (start - line_start) as u64 + if line_start == 0 { first_column } else { 1 };
+            out.event(draft)?;
         }
         input.advance_lines(end, line - input.line);
     }
@@ -73,15 +72,15 @@ pub(crate) fn read_document(input: &mut Input, out: &mut Out<'_>) -> Result<(), 
             (Some(b','), Place::AfterEvent) => Place::AfterComma,
             (Some(b'{'), Place::Outside | Place::Opened | Place::AfterComma) => {
                 let start = json.at;
-                let mut raw = match event(&mut json, &mut out.values, true) {
+                let mut draft = match event(&mut json, &mut out.values, true) {
                     Err(fail) if (fail.ran_out || json.at == input.window().len()) && !input.done => {
                         input.more()?;
                         continue;
                     }
                     read => read?,
                 };
-                (raw.line, raw.column) = input.position(start);
-                out.event(raw)?;
+                (draft.raw.line, draft.raw.column) = input.position(start);
+                out.event(draft)?;
                 let end = json.at;
                 input.advance(end);
                 place = if place == Place::Outside { Place::Outside } else { Place::AfterEvent };
@@ -116,7 +115,11 @@ impl Place {
 }
 
 /// Reads the event that begins here with `{`.
-pub(crate) fn event(json: &mut Json<'_>, values: &mut Interner, foreign: bool) -> Result<Raw, Fail> {
+pub(crate) fn event<'a>(
+    json: &mut Json<'a>,
+    values: &mut Interner,
+    foreign: bool,
+) -> Result<Draft<'a>, Fail> {
     let start = json.at;
     let mut draft = Draft::new(foreign);
     json.enter()?;
@@ -127,7 +130,7 @@ pub(crate) fn event(json: &mut Json<'_>, values: &mut Interner, foreign: bool) -
             let at = json.at;
             let atom = json.atom()?;
             if let Some(field) = field {
-                draft.set(field, at, &atom, values)?;
+                draft.set(field, at, atom, values)?;
             }
             if json.takes(b'}') {
                 break;
@@ -138,5 +141,6 @@ pub(crate) fn event(json: &mut Json<'_>, values: &mut Interner, foreign: bool) -
         }
     }
     json.leave();
-    draft.finish(values).map_err(|wrong| Fail::new(start, wrong.expected).found(wrong.found))
+    draft.finish(values).map_err(|wrong| Fail::new(start, wrong.expected).found(wrong.found))?;
+    Ok(draft)
 }

@@ -26,6 +26,7 @@
 //! Formats are found by looking at the content ([`Format`]), and unpacked if they are packed by gzip or Zstandard
 //! (feature `compressed`, on by default). Readers never hold more than the history itself and a window of the file.
 
+mod apart;
 mod by_time;
 mod call;
 mod compressed;
@@ -48,6 +49,7 @@ mod raw;
 mod read;
 pub mod results;
 mod scan;
+mod shard;
 mod sketch;
 mod stats;
 mod text;
@@ -57,12 +59,13 @@ pub use call::{Call, Completion};
 pub use edn_write::write_edn_line;
 pub use event::{Event, Kind, Process};
 pub use format::Format;
-pub use history::{FaultEvent, History, Malformed, Phase, Source};
+pub use history::{FaultEvent, History, Malformed, Part, Phase, Source};
 pub use interner::{Interner, ValueId};
 pub use json_write::write_json_line;
 pub use op::{Applied, NEVER, NO_TIME, Op, Outcome};
 pub use pairing::pair;
 pub use read::{Order, ReadError, ReadOptions, read, read_events, read_file, visit_events};
+pub use shard::Shard;
 pub use sketch::sketch;
 pub use stats::stats;
 pub use value::Value;

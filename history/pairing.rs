@@ -7,13 +7,18 @@
 //!   P0 again                  |------ …   never completed: invoke=4 ret=NEVER, outcome Info
 //! ```
 
+use crate::apart::Apart;
 use crate::event::{Event, Kind};
+use crate::format::Format;
 use crate::history::{FaultEvent, History, Malformed, Source};
 use crate::interner::{Interner, ValueId};
 use crate::op::{Applied, NEVER, NO_TIME, Op, Outcome};
 use crate::raw::{Raw, RawProcess, Wrong, text_of};
+use crate::read::Sink;
 use crate::scan::{brief, word};
+use crate::shard::Shard;
 use rustc_hash::FxHashMap;
+use std::ops::ControlFlow;
 
 /// Pairs events that are in memory; the position in the sequence counts as the line.
 ///
@@ -23,7 +28,7 @@ use rustc_hash::FxHashMap;
 /// What is not a history: a process with two open calls, a completion without its invocation, or of another function.
 pub fn pair(events: impl IntoIterator<Item = Event>) -> Result<History, Malformed> {
     let mut values = Interner::default();
-    let mut pairing = Pairing::new(false);
+    let mut pairing = Pairing::new(false, None);
     for (i, event) in events.into_iter().enumerate() {
         let raw = Raw::from_event(&event, i as u64 + 1, &mut values);
         pairing.event(&raw, &values).map_err(|wrong| Malformed {
@@ -42,6 +47,7 @@ pub(crate) struct Pairing {
     /// Whether it is a history of our own runner, which never lets a process go on after `info`.
     own: bool,
     ops: Vec<Op>,
+    apart: Option<Apart>,
     processes: Vec<i64>,
     faults: Vec<FaultEvent>,
     ranks: u32,
@@ -60,12 +66,14 @@ struct Slot {
     session: u32,
     /// Index of the open operation, or `NONE`.
     open: u32,
+    /// Whether that is an index into what was set apart.
+    apart: bool,
     /// Line of its `info`, after which it should not go on.
     ended: u64,
 }
 
 const NONE: u32 = u32::MAX;
-const UNSEEN: Slot = Slot { dense: NONE, session: NONE, open: NONE, ended: 0 };
+const UNSEEN: Slot = Slot { dense: NONE, session: NONE, open: NONE, apart: false, ended: 0 };
 
 /// Slots by process; small names, which is nearly all, by position.
 #[derive(Default)]
@@ -91,10 +99,11 @@ impl Slots {
 }
 
 impl Pairing {
-    pub(crate) fn new(own: bool) -> Pairing {
+    pub(crate) fn new(own: bool, shard: Option<Shard>) -> Pairing {
         Pairing {
             own,
             ops: Vec::new(),
+            apart: shard.map(Apart::new),
             processes: Vec::new(),
             faults: Vec::new(),
             ranks: 0,
@@ -139,7 +148,7 @@ impl Pairing {
     fn invoke(&mut self, process: i64, raw: &Raw, values: &Interner) -> Result<(), Wrong> {
         let mut slot = *self.slots.of(process);
         if slot.open != NONE {
-            let open = &self.ops[slot.open as usize];
+            let open = self.open(slot);
             let expected = format!(
                 "the completion of process {process}'s {} of line {} before it invokes again",
                 word(values.get(open.f)),
@@ -173,9 +182,7 @@ impl Pairing {
                 slot.session
             }
         };
-        slot.open = self.ops.len() as u32;
-        *self.slots.of(process) = slot;
-        self.ops.push(Op {
+        let op = Op {
             invoke: self.ranks,
             ret: NEVER,
             process: slot.dense,
@@ -193,8 +200,25 @@ impl Pairing {
             ret_time: NO_TIME,
             invoke_line: line32(raw.line),
             ret_line: 0,
-        });
+        };
+        slot.apart = self.apart.as_mut().is_some_and(|apart| !apart.keeps(&op, values));
+        slot.open = match &mut self.apart {
+            Some(apart) if slot.apart => apart.open(op),
+            Some(_) | None => {
+                self.ops.push(op);
+                self.ops.len() as u32 - 1
+            }
+        };
+        *self.slots.of(process) = slot;
         Ok(())
+    }
+
+    /// The open operation of a process that has one.
+    fn open(&self, slot: Slot) -> &Op {
+        match &self.apart {
+            Some(apart) if slot.apart => &apart.ops[slot.open as usize],
+            Some(_) | None => &self.ops[slot.open as usize],
+        }
     }
 
     fn complete(
@@ -210,7 +234,10 @@ impl Pairing {
             let found = format!("its {} of {}", raw.kind.name(), name(raw.f));
             return Err(Wrong::new(format!("an invocation of process {process} before it completes"), found));
         }
-        let op = &mut self.ops[slot.open as usize];
+        let op = match &mut self.apart {
+            Some(apart) if slot.apart => &mut apart.ops[slot.open as usize],
+            Some(_) | None => &mut self.ops[slot.open as usize],
+        };
         if op.f != raw.f {
             let expected =
                 format!("the completion of process {process}'s {} of line {}", name(op.f), op.invoke_line);
@@ -226,7 +253,7 @@ impl Pairing {
             }
             op.key = raw.key;
         }
-        slot.open = NONE;
+        let closed = std::mem::replace(&mut slot.open, NONE);
         op.outcome = outcome;
         op.output = raw.value;
         op.error = raw.error;
@@ -245,7 +272,15 @@ impl Pairing {
             Outcome::Ok | Outcome::Fail => op.ret = self.ranks,
             Outcome::Info => slot.ended = raw.line,
         }
+        if let (Some(apart), true) = (&mut self.apart, slot.apart) {
+            apart.close(closed, values);
+        }
         Ok(())
+    }
+
+    /// Whether any operation so far names a key. Known only where a shard is asked for.
+    pub(crate) fn keyed(&self) -> bool {
+        self.apart.as_ref().is_some_and(|apart| apart.keyed)
     }
 
     pub(crate) fn finish(mut self, values: Interner, source: Source) -> History {
@@ -266,6 +301,7 @@ impl Pairing {
                  each time it counts as a new process, with a name below zero"
             ));
         }
+        let part = self.apart.map(|apart| apart.finish(&mut self.ops, &values));
         // A call stands on its own line, after all earlier ones, and before its return.
         debug_assert!(self.ops.windows(2).all(|two| two[0].invoke < two[1].invoke));
         debug_assert!(
@@ -281,7 +317,28 @@ impl Pairing {
             faults: self.faults,
             source,
             warnings,
+            part,
         }
+    }
+}
+
+impl Sink for Pairing {
+    fn wants(&mut self, process: i64, kind: Kind, key: ValueId, values: &Interner) -> bool {
+        let Some(apart) = &mut self.apart else { return true };
+        let slot = *self.slots.of(process);
+        match kind {
+            Kind::Invoke => key == ValueId::NULL || apart.takes(key, values),
+            // What was set apart without a key is kept if its completion names one of ours.
+            Kind::Ok | Kind::Fail | Kind::Info if slot.open != NONE && slot.apart => {
+                let asked = apart.ops[slot.open as usize].key;
+                asked == ValueId::NULL && apart.takes(key, values)
+            }
+            Kind::Ok | Kind::Fail | Kind::Info => true,
+        }
+    }
+
+    fn event(&mut self, raw: &Raw, values: &Interner, _: Format) -> Result<ControlFlow<()>, Wrong> {
+        Pairing::event(self, raw, values).map(ControlFlow::Continue)
     }
 }
 

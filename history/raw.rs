@@ -4,7 +4,6 @@
 use crate::event::{Event, Kind, Process};
 use crate::history::Phase;
 use crate::interner::{Interner, ValueId};
-use crate::scan::brief;
 use crate::value::Value;
 
 /// An event, its values interned.
@@ -55,27 +54,6 @@ impl Wrong {
 impl Raw {
     pub(crate) fn is_client(&self) -> bool {
         matches!(self.process, RawProcess::Client(_))
-    }
-
-    /// Splits the value `[k v]` of a client's event into key and value.
-    pub(crate) fn unwrap_independent(&mut self, values: &mut Interner) -> Result<(), Wrong> {
-        if !self.is_client() {
-            return Ok(());
-        }
-        if self.key != ValueId::NULL {
-            let key = brief(values.get(self.key));
-            return Err(Wrong::new(
-                "a [key value] pair (--independent) and no key beside it",
-                format!("the key {key}"),
-            ));
-        }
-        let (key, value) = match values.get(self.value) {
-            Value::List(items) if items.len() == 2 => (items[0].clone(), items[1].clone()),
-            other => return Err(Wrong::new("a [key value] pair as value (--independent)", brief(other))),
-        };
-        self.key = values.intern(&key);
-        self.value = values.intern(&value);
-        Ok(())
     }
 
     pub(crate) fn from_event(event: &Event, line: u64, values: &mut Interner) -> Raw {

@@ -2,14 +2,16 @@
 
 use crate::by_time::ByTime;
 use crate::compressed::Packing;
+use crate::draft::Draft;
 use crate::event::{Event, Kind};
 use crate::format::{Format, detect};
 use crate::history::{History, Malformed, Source};
 use crate::input::Input;
-use crate::interner::Interner;
+use crate::interner::{Interner, ValueId};
 use crate::pairing::Pairing;
-use crate::raw::{Raw, Wrong};
+use crate::raw::{Raw, RawProcess, Wrong};
 use crate::scan::{Fail, describe};
+use crate::shard::Shard;
 use crate::{edn_event, json_event, text};
 use std::fmt;
 use std::io::{self, Read};
@@ -29,6 +31,9 @@ pub struct ReadOptions {
     pub allow_truncated: bool,
     /// Whether our own runner wrote it: then a process that goes on after `info` is an error.
     pub own: bool,
+    /// Keep only the operations of the keys of this part. Everything else, ranks, lines, processes, faults and what is
+    /// refused, is as in the whole history; memory is needed for the part, and for all keys.
+    pub shard: Option<Shard>,
 }
 
 /// What orders the events of a file.
@@ -82,15 +87,12 @@ pub fn read_file(path: impl AsRef<Path>, options: &ReadOptions) -> Result<Histor
 /// # Errors
 /// The first place where it is not a history, or the error of the reader.
 pub fn read(name: &str, input: Box<dyn Read + Send>, options: &ReadOptions) -> Result<History, ReadError> {
-    let mut pairing = Pairing::new(options.own);
+    let mut pairing = Pairing::new(options.own, options.shard);
     let (values, mut warnings, format) = match options.order {
-        None | Some(Order::Line) => stream(name, input, options, &mut |raw, values, _| {
-            pairing.event(raw, values).map(ControlFlow::Continue)
-        })?,
+        None | Some(Order::Line) => stream(name, input, options, &mut pairing)?,
         Some(Order::Time) => {
             let mut sorted = ByTime::default();
-            let mut read =
-                stream(name, input, options, &mut |raw, _, _| sorted.push(raw).map(ControlFlow::Continue))?;
+            let mut read = stream(name, input, options, &mut sorted)?;
             let (events, warning) = sorted.finish();
             read.1.extend(warning);
             for raw in events {
@@ -99,6 +101,13 @@ pub fn read(name: &str, input: Box<dyn Read + Send>, options: &ReadOptions) -> R
             read
         }
     };
+    if options.shard.is_some() && !pairing.keyed() {
+        return Err(whole(
+            name,
+            "operations with keys (a shard is made of whole keys)",
+            "none that names a key",
+        ));
+    }
     let mut history = pairing.finish(values, Source { name: name.to_string(), format: format.name() });
     warnings.append(&mut history.warnings);
     history.warnings = warnings;
@@ -119,8 +128,8 @@ pub fn read_events(path: impl AsRef<Path>, options: &ReadOptions) -> Result<Vec<
     Ok(events)
 }
 
-/// Hands over the events of the file at `path` one by one, in the order of the file, for as long as `visit` says so.
-/// They are paired on the way, so that what is not a history is refused as [`read_file`] does.
+/// Hands over the events of the file at `path` one by one, in the order of the file, for as long as `visit` says so;
+/// all of them, whatever the shard: that is a matter of what is judged. They are paired on the way, so that what is not a history is refused as [`read_file`] does.
 ///
 /// What the format alone implies is said in the event, so that it is not lost by writing it in another: a failed `cas`
 /// of a [`Format::PorcupineLog`] compared false, and comes as an `ok` without effect.
@@ -133,19 +142,28 @@ pub fn visit_events(
     visit: &mut dyn FnMut(Event) -> ControlFlow<()>,
 ) -> Result<Source, ReadError> {
     let (name, input) = open(path.as_ref())?;
-    let mut pairing = Pairing::new(options.own);
-    let mut sink = |raw: &Raw, values: &Interner, format: Format| {
-        pairing.event(raw, values)?;
+    let mut sink = Visitor { pairing: Pairing::new(options.own, None), visit };
+    let (_, _, format) = stream(&name, input, options, &mut sink)?;
+    Ok(Source { name, format: format.name() })
+}
+
+/// Pairs, so that what is no history is refused, and hands the events over.
+struct Visitor<'a> {
+    pairing: Pairing,
+    visit: &'a mut dyn FnMut(Event) -> ControlFlow<()>,
+}
+
+impl Sink for Visitor<'_> {
+    fn event(&mut self, raw: &Raw, values: &Interner, format: Format) -> Result<ControlFlow<()>, Wrong> {
+        self.pairing.event(raw, values)?;
         let mut event = raw.to_event(values);
         let compared_false = event.kind == Kind::Fail && event.f == "cas" && event.error.is_none();
         if format == Format::PorcupineLog && compared_false {
             event.kind = Kind::Ok;
             event.applied = Some(false);
         }
-        Ok(visit(event))
-    };
-    let (_, _, format) = stream(&name, input, options, &mut sink)?;
-    Ok(Source { name, format: format.name() })
+        Ok((self.visit)(event))
+    }
 }
 
 fn open(path: &Path) -> Result<(String, Box<dyn Read + Send>), ReadError> {
@@ -165,7 +183,19 @@ fn open(path: &Path) -> Result<(String, Box<dyn Read + Send>), ReadError> {
 }
 
 /// What takes the events of a stream.
-pub(crate) type Sink<'a> = &'a mut dyn FnMut(&Raw, &Interner, Format) -> Result<ControlFlow<()>, Wrong>;
+pub(crate) trait Sink {
+    /// Whether an event with this key (`NULL` if it names none) will be looked at. Of others, only the place, the
+    /// process, the kind, the function and the key need be known.
+    fn wants(&mut self, _process: i64, _kind: Kind, _key: ValueId, _values: &Interner) -> bool {
+        true
+    }
+
+    /// Takes an event.
+    ///
+    /// # Errors
+    /// Why it cannot follow on the earlier ones.
+    fn event(&mut self, raw: &Raw, values: &Interner, format: Format) -> Result<ControlFlow<()>, Wrong>;
+}
 
 /// Why a stream ended before the file did.
 pub(crate) enum Stop {
@@ -199,19 +229,29 @@ pub(crate) struct Out<'a> {
     pub format: Format,
     /// How many events were handed on.
     pub events: u64,
-    sink: Sink<'a>,
+    sink: &'a mut dyn Sink,
 }
 
 impl Out<'_> {
     /// Hands on an event. Its line and column must be set.
-    pub(crate) fn event(&mut self, mut raw: Raw) -> Result<(), Stop> {
+    pub(crate) fn event(&mut self, mut draft: Draft<'_>) -> Result<(), Stop> {
         self.events += 1;
-        let (line, column) = (raw.line, raw.column);
+        let (line, column) = (draft.raw.line, draft.raw.column);
         let stop = |wrong| Stop::Wrong(line, column, wrong);
         if self.options.independent {
-            raw.unwrap_independent(&mut self.values).map_err(stop)?;
+            draft.unwrap_independent().map_err(stop)?;
         }
-        match (self.sink)(&raw, &self.values, self.format).map_err(stop)? {
+        let mut wanted = true;
+        if self.options.shard.is_some() {
+            if let RawProcess::Client(process) = draft.raw.process {
+                draft.raw.key = draft.key.intern(&mut self.values);
+                wanted = self.sink.wants(process, draft.raw.kind, draft.raw.key, &self.values);
+            }
+        }
+        if wanted {
+            draft.number(&mut self.values);
+        }
+        match self.sink.event(&draft.raw, &self.values, self.format).map_err(stop)? {
             ControlFlow::Continue(()) => Ok(()),
             ControlFlow::Break(()) => Err(Stop::Enough),
         }
@@ -222,7 +262,7 @@ fn stream(
     name: &str,
     reader: Box<dyn Read + Send>,
     options: &ReadOptions,
-    sink: Sink<'_>,
+    sink: &mut dyn Sink,
 ) -> Result<(Interner, Vec<String>, Format), ReadError> {
     let mut input = Input::new(reader);
     let format = options.format.unwrap_or(Format::Jsonl);

@@ -63,6 +63,16 @@ pub(crate) enum Atom<'a> {
 }
 
 impl Atom<'_> {
+    pub(crate) fn of(value: Value) -> Atom<'static> {
+        match value {
+            Value::Null => Atom::Null,
+            Value::Bool(b) => Atom::Bool(b),
+            Value::Int(i) => Atom::Int(i),
+            Value::Text(text) => Atom::Text(Cow::Owned(text.into())),
+            Value::Number(_) | Value::List(_) | Value::Map(_) => Atom::Other(value),
+        }
+    }
+
     pub(crate) fn intern(&self, values: &mut Interner) -> ValueId {
         match self {
             Atom::Null => ValueId::NULL,

@@ -12,8 +12,7 @@ use crate::edn::Edn;
 use crate::event::Kind;
 use crate::format::Format;
 use crate::input::Input;
-use crate::interner::{Interner, ValueId};
-use crate::raw::Raw;
+use crate::interner::Interner;
 use crate::read::{Out, Stop};
 use crate::scan::{Atom, Fail};
 
@@ -45,9 +44,9 @@ pub(crate) fn read(input: &mut Input, out: &mut Out<'_>) -> Result<(), Stop> {
                         fail.at += at + start;
                         fail
                     });
-                    let mut raw = read?;
-                    (raw.line, raw.column) = (number, start as u64 + 1);
-                    out.event(raw)?;
+                    let mut draft = read?;
+                    (draft.raw.line, draft.raw.column) = (number, start as u64 + 1);
+                    out.event(draft)?;
                 }
                 Some(_) | None if text.is_empty() => {}
                 Some(_) | None if !whole => {
@@ -92,7 +91,7 @@ pub(crate) fn find_event(line: &[u8]) -> Option<usize> {
 }
 
 /// Reads the event that a line holds.
-fn event(text: &[u8], whole: bool, values: &mut Interner) -> Result<Raw, Fail> {
+fn event<'a>(text: &'a [u8], whole: bool, values: &mut Interner) -> Result<Draft<'a>, Fail> {
     let mut edn = Edn::new(text);
     let mut draft = Draft::new(true);
     let read = (|| {
@@ -100,25 +99,23 @@ fn event(text: &[u8], whole: bool, values: &mut Interner) -> Result<Raw, Fail> {
             edn.space()?;
             let at = edn.at;
             let atom = edn.atom()?;
-            draft.set(field, at, &atom, values)?;
+            draft.set(field, at, atom, values)?;
         }
         edn.space()?;
         let value_at = edn.at;
         let value = if edn.at < text.len() { edn.atom()? } else { Atom::Null };
         let is_keyword = text.get(value_at) == Some(&b':');
-        draft.set(Field::Value, value_at, &value, values)?;
-        let mut raw =
-            draft.finish(values).map_err(|wrong| Fail::new(0, wrong.expected).found(wrong.found))?;
+        draft.set(Field::Value, value_at, value, values)?;
+        draft.finish(values).map_err(|wrong| Fail::new(0, wrong.expected).found(wrong.found))?;
         // The error is printed without quotes, so it is whatever is left of the line.
         let rest = text[edn.at..].trim_ascii();
         if !rest.is_empty() {
             let rest = String::from_utf8_lossy(rest);
-            raw.error = values.intern_text(rest.strip_prefix(':').unwrap_or(&rest));
-        } else if is_keyword && raw.is_client() && matches!(raw.kind, Kind::Fail | Kind::Info) {
-            raw.error = raw.value;
-            raw.value = ValueId::NULL;
+            draft.error = Atom::Text(rest.strip_prefix(':').unwrap_or(&rest).to_string().into());
+        } else if is_keyword && draft.raw.is_client() && matches!(draft.raw.kind, Kind::Fail | Kind::Info) {
+            draft.error = std::mem::replace(&mut draft.value, Atom::Null);
         }
-        Ok(raw)
+        Ok(draft)
     })();
     read.map_err(|mut fail: Fail| {
         // Only the last line of the file can be unfinished; in any other, its end is simply wrong.

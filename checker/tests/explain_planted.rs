@@ -100,6 +100,7 @@ fn check(kind: &str, model: ModelName, property: Property, plant: impl Fn(&mut P
         };
         let judged = judge(&mut history, &spec, property, &limits).expect("a verdict");
         let violation = judged.violations.first().expect("a violation was planted");
+        assert!(violation.counterexample.minimal, "{kind}: more than is needed:\n{sketch}{violation:#?}");
         let anomaly = explain(&history, &spec, property, &violation.counterexample, 1);
         let broken: u64 = anomaly.orders.iter().map(|row| row.count).sum();
         assert!(

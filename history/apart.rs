@@ -97,9 +97,8 @@ impl Apart {
     pub(crate) fn finish(mut self, ops: &mut Vec<Op>, values: &Interner) -> Part {
         let mut open = vec![true; self.ops.len()];
         self.free.iter().for_each(|&place| open[place as usize] = false);
-        for place in 0..self.ops.len() {
-            let op = self.ops[place];
-            if open[place] && self.takes(op.key, values) {
+        for (op, open) in std::mem::take(&mut self.ops).into_iter().zip(open) {
+            if open && self.takes(op.key, values) {
                 self.late.push(op);
             }
         }

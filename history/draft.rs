@@ -129,6 +129,22 @@ impl<'a> Draft<'a> {
         Ok(())
     }
 
+    /// Notes that a field was seen; not if it was seen before.
+    #[inline(always)]
+    pub(crate) fn sees(&mut self, field: Field) -> bool {
+        let bit = 1 << field as u32;
+        let first = self.seen & bit == 0;
+        self.seen |= bit;
+        first
+    }
+
+    /// Whether all that an event must have was seen.
+    #[inline(always)]
+    pub(crate) fn complete(&self) -> bool {
+        const NEEDED: u32 = 1 << Field::Type as u32 | 1 << Field::Process as u32 | 1 << Field::F as u32;
+        self.seen & NEEDED == NEEDED
+    }
+
     /// Notes a field that is judged at once.
     fn fill(
         &mut self,

@@ -20,6 +20,11 @@ impl<'a> Edn<'a> {
         Edn { bytes, at: 0, depth: 0 }
     }
 
+    /// At a value within an event.
+    pub(crate) fn within(bytes: &'a [u8], at: usize) -> Edn<'a> {
+        Edn { bytes, at, depth: 1 }
+    }
+
     pub(crate) fn peek(&self) -> Option<u8> {
         self.bytes.get(self.at).copied()
     }
@@ -449,7 +454,7 @@ impl<'a> Edn<'a> {
 }
 
 /// Whether the byte can be part of a number, symbol or keyword.
-fn is_token(byte: u8) -> bool {
+pub(crate) fn is_token(byte: u8) -> bool {
     TOKEN[byte as usize]
 }
 

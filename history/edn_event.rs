@@ -2,6 +2,7 @@
 
 use crate::draft::{Draft, Field};
 use crate::edn::Edn;
+use crate::edn_quick;
 use crate::input::Input;
 use crate::interner::Interner;
 use crate::read::{Out, Stop};
@@ -12,6 +13,7 @@ pub(crate) fn read(input: &mut Input, out: &mut Out<'_>) -> Result<(), Stop> {
     // The bracket that closes the vector or list that we are in.
     let mut close: Option<u8> = None;
     loop {
+        quickly(input, out)?;
         let mut edn = Edn::new(input.window());
         let step = step(&mut edn, close, &mut out.values);
         let end = edn.at;
@@ -24,7 +26,7 @@ pub(crate) fn read(input: &mut Input, out: &mut Out<'_>) -> Result<(), Stop> {
             Ok(Step::End) => return Ok(()),
             Ok(Step::Event(mut draft, start)) => {
                 (draft.raw.line, draft.raw.column) = input.position(start);
-                out.event(*draft)?;
+                out.event(&mut draft)?;
                 input.advance(end);
             }
             Ok(Step::Open(bracket)) => {
@@ -37,6 +39,35 @@ pub(crate) fn read(input: &mut Input, out: &mut Out<'_>) -> Result<(), Stop> {
             }
         }
     }
+}
+
+/// Reads on for as long as each line is one plain event.
+fn quickly(input: &mut Input, out: &mut Out<'_>) -> Result<(), Stop> {
+    let window = input.window();
+    let (mut at, mut lines) = (0, 0);
+    let first_column = input.column;
+    // Whatever precedes the first one here, the end of a line may be left of it.
+    if window.first() == Some(&b'\n') {
+        (at, lines) = (1, 1);
+    }
+    while window.get(at) == Some(&b'{') {
+        let mut draft = Draft::new(true);
+        let Some(end) = edn_quick::event(window, at, &mut draft, &mut out.words, &mut out.values) else {
+            break;
+        };
+        if window.get(end) != Some(&b'\n') {
+            break;
+        }
+        draft.raw.line = input.line + lines;
+        draft.raw.column = if lines == 0 { first_column } else { 1 };
+        out.event(&mut draft)?;
+        at = end + 1;
+        lines += 1;
+    }
+    if at > 0 {
+        input.advance_lines(at, lines);
+    }
+    Ok(())
 }
 
 enum Step<'a> {
@@ -81,7 +112,7 @@ fn step<'a>(edn: &mut Edn<'a>, close: Option<u8>, values: &mut Interner) -> Resu
 }
 
 /// Reads the event that begins here with `{`.
-fn event<'a>(edn: &mut Edn<'a>, values: &mut Interner) -> Result<Box<Draft<'a>>, Fail> {
+pub(crate) fn event<'a>(edn: &mut Edn<'a>, values: &mut Interner) -> Result<Box<Draft<'a>>, Fail> {
     let start = edn.at;
     let mut draft = Box::new(Draft::new(true));
     edn.enter(1)?;

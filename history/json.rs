@@ -20,6 +20,11 @@ impl<'a> Json<'a> {
         Json { bytes, at: 0, many_lines, depth: 0 }
     }
 
+    /// At a value within an event that stands on one line.
+    pub(crate) fn within(bytes: &'a [u8], at: usize) -> Json<'a> {
+        Json { bytes, at, many_lines: false, depth: 1 }
+    }
+
     pub(crate) fn peek(&self) -> Option<u8> {
         self.bytes.get(self.at).copied()
     }

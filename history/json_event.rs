@@ -4,6 +4,7 @@ use crate::draft::Draft;
 use crate::input::Input;
 use crate::interner::Interner;
 use crate::json::Json;
+use crate::json_quick;
 use crate::read::{Out, Stop};
 use crate::scan::Fail;
 
@@ -23,7 +24,8 @@ pub(crate) fn read_lines(input: &mut Input, out: &mut Out<'_>) -> Result<(), Sto
         if end == 0 {
             return Ok(());
         }
-        let mut json = Json::new(&window[..end], false);
+        let window = &window[..end];
+        let mut json = Json::new(window, false);
         let (mut line, mut line_start) = (input.line, 0);
         let first_column = input.column;
         loop {
@@ -40,14 +42,21 @@ pub(crate) fn read_lines(input: &mut Input, out: &mut Out<'_>) -> Result<(), Sto
                 Some(_) => return Err(Fail::new(json.at, "an event (a JSON object on one line)").into()),
             }
             let start = json.at;
-            let mut draft = event(&mut json, &mut out.values, false)?;
-            json.space();
-            if !matches!(json.peek(), Some(b'\n') | None) {
-                return Err(Fail::new(json.at, "the end of the line").into());
+            let mut draft = Draft::new(false);
+            match json_quick::event(window, start, &mut draft, &mut out.words, &mut out.values) {
+                Some(end) if window.get(end) == Some(&b'\n') => json.at = end,
+                Some(_) | None => {
+                    json.at = start;
+                    draft = event(&mut json, &mut out.values, false)?;
+                    json.space();
+                    if !matches!(json.peek(), Some(b'\n') | None) {
+                        return Err(Fail::new(json.at, "the end of the line").into());
+                    }
+                }
             }
             draft.raw.line = line;
             draft.raw.column = (start - line_start) as u64 + if line_start == 0 { first_column } else { 1 };
-            out.event(draft)?;
+            out.event(&mut draft)?;
         }
         input.advance_lines(end, line - input.line);
     }
@@ -80,7 +89,7 @@ pub(crate) fn read_document(input: &mut Input, out: &mut Out<'_>) -> Result<(), 
                     read => read?,
                 };
                 (draft.raw.line, draft.raw.column) = input.position(start);
-                out.event(draft)?;
+                out.event(&mut draft)?;
                 let end = json.at;
                 input.advance(end);
                 place = if place == Place::Outside { Place::Outside } else { Place::AfterEvent };

@@ -9,6 +9,7 @@ use crate::history::{History, Malformed, Source};
 use crate::input::Input;
 use crate::interner::{Interner, ValueId};
 use crate::pairing::Pairing;
+use crate::quick::Words;
 use crate::raw::{Raw, RawProcess, Wrong};
 use crate::scan::{Fail, describe};
 use crate::shard::Shard;
@@ -229,12 +230,14 @@ pub(crate) struct Out<'a> {
     pub format: Format,
     /// How many events were handed on.
     pub events: u64,
+    /// Numbers of the functions and nodes.
+    pub words: Words,
     sink: &'a mut dyn Sink,
 }
 
 impl Out<'_> {
     /// Hands on an event. Its line and column must be set.
-    pub(crate) fn event(&mut self, mut draft: Draft<'_>) -> Result<(), Stop> {
+    pub(crate) fn event(&mut self, draft: &mut Draft<'_>) -> Result<(), Stop> {
         self.events += 1;
         let (line, column) = (draft.raw.line, draft.raw.column);
         let stop = |wrong| Stop::Wrong(line, column, wrong);
@@ -266,7 +269,15 @@ fn stream(
 ) -> Result<(Interner, Vec<String>, Format), ReadError> {
     let mut input = Input::new(reader);
     let format = options.format.unwrap_or(Format::Jsonl);
-    let mut out = Out { values: Interner::default(), warnings: Vec::new(), options, format, events: 0, sink };
+    let mut out = Out {
+        values: Interner::default(),
+        warnings: Vec::new(),
+        options,
+        format,
+        events: 0,
+        words: Words::new(),
+        sink,
+    };
     let mut packing = None;
     let stop = prepare(&mut input, &mut packing).and_then(|()| {
         if options.format.is_none() {

@@ -46,7 +46,7 @@ pub(crate) fn read(input: &mut Input, out: &mut Out<'_>) -> Result<(), Stop> {
                     });
                     let mut draft = read?;
                     (draft.raw.line, draft.raw.column) = (number, start as u64 + 1);
-                    out.event(draft)?;
+                    out.event(&mut draft)?;
                 }
                 Some(_) | None if text.is_empty() => {}
                 Some(_) | None if !whole => {

@@ -291,7 +291,8 @@ mod tests {
             assert_eq!(values.get(draft.raw.f).as_text(), serde["f"].as_str(), "{text}");
             assert_eq!(Some(draft.raw.kind.name()), serde["type"].as_str(), "{text}");
             let RawProcess::Client(process) = draft.raw.process else { panic!("{text}") };
-            assert_eq!(Some(process), serde["process"].as_i64(), "{text}");
+            // Theirs is no integer if it is written -0.
+            assert_eq!(process, serde["process"].as_i64().unwrap_or(0), "{text}");
         }
         assert!(quickly > 5_000 && strictly > 1_000, "{quickly} {strictly}");
     }

@@ -75,6 +75,8 @@ impl std::error::Error for JudgeError {}
 pub struct Judged {
     /// The verdict per object and over all. `seconds` is 0: this crate has no clock.
     pub judgement: Judgement,
+    /// The keys of each object, in the same order as in the judgement; none where the history names none.
+    pub keys: Vec<Vec<ValueId>>,
     /// The violated objects, in order of first appearance.
     pub violations: Vec<Violation>,
     /// Per object, in the same order as in the judgement, the order that was found.
@@ -87,7 +89,9 @@ pub struct Judged {
 /// An object without a legal order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
-    /// Its keys; empty if the history names none.
+    /// Which object of the judgement.
+    pub object: usize,
+    /// The keys that it is about; empty if the history names none.
     pub keys: Vec<ValueId>,
     /// The evidence.
     pub counterexample: Counterexample,
@@ -133,6 +137,7 @@ fn judge_as<M: Specified>(
             states: 0,
             seconds: 0.0,
         },
+        keys: Vec::with_capacity(parts.len()),
         violations: Vec::new(),
         witnesses: Vec::with_capacity(parts.len()),
         disagreements: Vec::new(),
@@ -148,7 +153,8 @@ fn judge_as<M: Specified>(
         let (answer, reason, witness) = match part.verdict {
             Verdict::Valid(witness) => (Answer::Holds, String::new(), Some(witness)),
             Verdict::Invalid(counterexample) => {
-                judged.violations.push(Violation { keys: part.violated, counterexample });
+                let object = judged.keys.len();
+                judged.violations.push(Violation { object, keys: part.violated, counterexample });
                 (Answer::Violated, String::new(), None)
             }
             Verdict::Unknown(reason) => (Answer::Undecided, because(reason, part.states), None),
@@ -165,6 +171,7 @@ fn judge_as<M: Specified>(
             reason,
         });
         judged.witnesses.push(witness);
+        judged.keys.push(part.keys);
     }
     Ok(judged)
 }

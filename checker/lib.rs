@@ -39,6 +39,7 @@
 //! ```
 
 pub mod certify;
+pub mod claim;
 pub mod core;
 pub mod counter;
 mod decode;
@@ -65,6 +66,7 @@ pub mod spec;
 pub mod testing;
 pub mod verdict;
 
+pub use claim::{Claim, Confirmed, Says, Unconfirmed, confirm};
 pub use judge::{JudgeError, Judged, Limits, Progress, Violation, judge};
 pub use keyed::{Keyed, KeyedOp};
 pub use model::{IllFormed, Model};

@@ -25,6 +25,14 @@ impl Property {
         }
     }
 
+    /// Whether every history that has this property has the other one.
+    pub fn implies(self, other: Property) -> bool {
+        match (self, other) {
+            (Property::Linearizable, _) | (Property::Sequential, Property::Sequential) => true,
+            (Property::Sequential, Property::Linearizable) => false,
+        }
+    }
+
     /// What it demands, in one sentence.
     pub fn about(self) -> &'static str {
         match self {

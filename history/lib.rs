@@ -30,6 +30,7 @@ mod apart;
 mod by_time;
 mod call;
 mod compressed;
+mod content;
 mod draft;
 mod edn;
 mod edn_event;
@@ -59,6 +60,7 @@ mod text;
 mod value;
 
 pub use call::{Call, Completion};
+pub use content::content_name;
 pub use edn_write::write_edn_line;
 pub use event::{Event, Kind, Process};
 pub use format::Format;

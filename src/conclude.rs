@@ -1,10 +1,11 @@
 //! From a run that ended to what it leaves behind: results first, then drawings, then the summary.
 //!
 //! ```text
-//!   history.jsonl ──▶ judge ──▶ results.json ──▶ anomaly-N.jsonl ──▶ report.html ──▶ summary.json
+//!   history.jsonl ──▶ judge ──▶ results.json ──▶ certificate.json ──▶ anomaly-N.jsonl ──▶ report.html ──▶ summary.json
 //!                                    ▲ from here on nothing can change the verdict
 //! ```
 
+use crate::certificate::{Certificate, ReadAs};
 use crate::exit::{self, Failure};
 use crate::judging::{self, Background, Question};
 use crate::run::{RunRecord, StageError, Thresholds, vacuous};
@@ -88,8 +89,16 @@ pub fn conclude(
         ..purpose.info
     };
     let background = Background { run: Some(info), faults: record.faults, vacuous };
-    let results = judging::judge(&mut history, &purpose.question, background, skip, quiet)?;
-    run.write_results(&results).map_err(|error| unwritten(&error))?;
+    let concluded = judging::judge(&mut history, &purpose.question, background, skip, quiet)?;
+    let results = &concluded.results;
+    run.write_results(results).map_err(|error| unwritten(&error))?;
+    if Certificate::small(&concluded.evidence) {
+        let evidence = &concluded.evidence;
+        let certificate =
+            Certificate::new(&history, &purpose.question, ReadAs::default(), &results.judgements, evidence);
+        show::write_certificate(&run.certificate(), &certificate)?;
+    }
+    let results = concluded.results;
     run.write_anomalies(&results.anomalies).map_err(|error| unwritten(&error))?;
     if let Err(failure) = show::write_page(&run.report(), &results, &history) {
         eprintln!("perjury: {failure}");

@@ -50,6 +50,15 @@ pub struct Background {
     pub vacuous: Vec<String>,
 }
 
+/// Results, with the evidence that they rest on.
+#[derive(Debug)]
+pub struct Concluded {
+    /// What is said.
+    pub results: Results,
+    /// Per property that was searched, why: orders and cores.
+    pub evidence: Vec<(Property, Judged)>,
+}
+
 /// Judges `history`, and explains it.
 ///
 /// # Errors
@@ -60,8 +69,9 @@ pub fn judge(
     background: Background,
     interrupt: &AtomicBool,
     quiet: bool,
-) -> Result<Results, Failure> {
+) -> Result<Concluded, Failure> {
     let mut judgements: Vec<Judgement> = Vec::new();
+    let mut evidence: Vec<(Property, Judged)> = Vec::new();
     let mut anomalies: Vec<Anomaly> = Vec::new();
     let mut anomalies_more = 0;
     let mut warnings = history.warnings.clone();
@@ -95,7 +105,8 @@ pub fn judge(
                 anomalies_more += 1;
             }
         }
-        judgements.push(judged.judgement);
+        judgements.push(judged.judgement.clone());
+        evidence.push((property, judged));
     }
     // The worst kind first, and of one kind the earliest: what a person should read if he reads only one.
     anomalies.sort_by_key(|anomaly| {
@@ -107,7 +118,7 @@ pub fn judge(
     let asked: Vec<String> = question.asked.iter().map(|property| property.name().to_string()).collect();
     let answers = judgements.iter().filter(|judgement| asked.contains(&judgement.property)).map(|j| j.answer);
     let verdict = verdict(answers, !background.vacuous.is_empty());
-    Ok(Results {
+    let results = Results {
         schema: SCHEMA.to_string(),
         verdict,
         not_tested: if verdict == Verdict::Valid {
@@ -133,7 +144,8 @@ pub fn judge(
             memory_bytes: question.memory,
         },
         warnings,
-    })
+    };
+    Ok(Concluded { results, evidence })
 }
 
 fn verdict(answers: impl Iterator<Item = Answer> + Clone, vacuous: bool) -> Verdict {

@@ -1,6 +1,7 @@
 //! `perjury`: the command line and the controller behind it.
 
 mod casebook;
+mod certificate;
 mod cli;
 mod client;
 mod commands;
@@ -59,6 +60,7 @@ fn dispatch(command: Command) -> Result<u8, Failure> {
         Command::Explain(args) => commands::explain::run(&args, &signals()?),
         Command::Report(args) => commands::report::run(&args, &signals()?),
         Command::Convert(args) => commands::convert::run(&args),
+        Command::Verify(args) => commands::verify::run(&args),
         Command::Casebook(args) => commands::casebook::run(&args, &signals()?),
         Command::List { what } => commands::list::run(what),
         Command::Completions { shell } => commands::manual::completions(shell),

@@ -1,10 +1,12 @@
 //! Results on standard output, and pages on disk. Events and progress go to stderr, elsewhere.
 
+use crate::certificate::Certificate;
 use crate::exit::{self, Failure};
 use history::History;
 use history::results::Results;
 use reports::terminal::{self, Look, Paths};
-use std::io::{IsTerminal, Write};
+use std::fs::File;
+use std::io::{BufWriter, IsTerminal, Write};
 use std::path::Path;
 
 /// Writes to standard output. A reader that has seen enough (`| head`) is not an error.
@@ -98,6 +100,21 @@ pub fn faults(results: &Results) {
     if !told.is_empty() {
         out(&format!("faults   {}\n", told.join(" · ")));
     }
+}
+
+/// Writes a certificate.
+///
+/// # Errors
+/// The disk's (74).
+pub fn write_certificate(file: &Path, certificate: &Certificate) -> Result<(), Failure> {
+    let written = File::create(file).and_then(|file| {
+        let mut out = BufWriter::new(file);
+        certificate.write(&mut out)?;
+        out.flush()
+    });
+    written.map_err(|error| {
+        Failure::new(exit::RESULTS, format!("{}: writing the certificate: {error}", file.display()))
+    })
 }
 
 /// Draws the page and writes it.

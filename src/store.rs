@@ -59,6 +59,11 @@ impl Run {
         self.dir.join("history.jsonl")
     }
 
+    /// `certificate.json`
+    pub fn certificate(&self) -> PathBuf {
+        self.dir.join("certificate.json")
+    }
+
     /// `report.html`
     pub fn report(&self) -> PathBuf {
         self.dir.join("report.html")

@@ -1,9 +1,10 @@
 //! What a person points at: a history file, standard input, or a run directory.
 
+use crate::certificate::{Certificate, ReadAs};
 use crate::cli::{FailedCasArg, NilReadArg, OrderArg, QuestionArgs, ReadArgs};
 use crate::config::no_such;
 use crate::exit::{self, Failure};
-use crate::judging::{Background, Question};
+use crate::judging::{Background, Concluded, Question};
 use crate::store::Run;
 use checker::{FailedCas, ModelName, NilRead, Property, Spec};
 use history::{Format, History, Order, ReadError, ReadOptions, Value};
@@ -47,6 +48,17 @@ impl Subject {
             }
             None => Background { run: self.run.as_ref().and_then(Run::info), faults, vacuous: Vec::new() },
         }
+    }
+
+    /// The evidence for what was concluded, as it is kept in a file.
+    pub fn certificate(&self, args: &ReadArgs, question: &Question, concluded: &Concluded) -> Certificate {
+        let read = ReadAs {
+            independent: args.independent,
+            by_time: args.order == Some(OrderArg::Time),
+            allow_truncated: args.allow_truncated,
+        };
+        let Concluded { results, evidence } = concluded;
+        Certificate::new(&self.history, question, read, &results.judgements, evidence)
     }
 
     /// The question that the flags ask of this history.
@@ -124,13 +136,19 @@ pub fn model(name: &str) -> Result<ModelName, Failure> {
         .ok_or_else(|| no_such("model", name, ModelName::all().iter().map(|model| model.name())))
 }
 
+/// The property of that name.
+///
+/// # Errors
+/// There is none (64), with the nearest name that there is.
+pub fn property(name: &str) -> Result<Property, Failure> {
+    let found = Property::all().iter().copied().find(|property| property.name() == name);
+    found.ok_or_else(|| no_such("property", name, Property::all().iter().map(|p| p.name()).chain(["all"])))
+}
+
 fn properties(names: &[String]) -> Result<Vec<Property>, Failure> {
     let mut found = Vec::new();
     for name in names.iter().filter(|name| *name != "all") {
-        let property = Property::all().iter().copied().find(|property| property.name() == name);
-        let property = property.ok_or_else(|| {
-            no_such("property", name, Property::all().iter().map(|p| p.name()).chain(["all"]))
-        })?;
+        let property = property(name)?;
         if !found.contains(&property) {
             found.push(property);
         }

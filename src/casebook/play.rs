@@ -170,7 +170,7 @@ fn caught(case: &Case, parts: &Parts, kept: &Run, scene: &Scene, signals: &Signa
     let options = ReadOptions { own: true, allow_truncated: true, ..ReadOptions::default() };
     let mut history = read_file(kept.history(), &options).map_err(subject::read_failure)?;
     let background = Background { faults: scene.faults(), ..Background::default() };
-    let results = judging::judge(&mut history, &parts.question, background, &signals.stop, true)?;
+    let results = judging::judge(&mut history, &parts.question, background, &signals.stop, true)?.results;
     Ok(case.compare(&results, scene.seen()).wrong.is_empty())
 }
 

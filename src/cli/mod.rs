@@ -46,6 +46,11 @@ pub enum Command {
     Report(ReportArgs),
     /// Turn a history into another format.
     Convert(ConvertArgs),
+    /// Check the evidence of a certificate against its history, with the small verifier alone.
+    ///
+    /// Searches for nothing: replays orders and refutes cores. Exit code 0 if every statement is confirmed, 1 if one is refused.
+    #[command(after_help = VERIFY_EXAMPLES)]
+    Verify(VerifyArgs),
     /// Run the built-in cases, each with the verdict that it must give.
     Casebook(CasebookArgs),
     /// Show what there is: systems, workloads, faults, models, properties, formats, kinds.
@@ -73,6 +78,11 @@ Examples:
   perjury check store/demo-paxos-cas-register/latest
   perjury check --model cas-register etcd_000.log
   perjury check --model register --property sequential history.edn.gz";
+
+const VERIFY_EXAMPLES: &str = "\
+Examples:
+  perjury check --model register --certificate evidence.json history.jsonl
+  perjury verify history.jsonl evidence.json";
 
 /// How a history file is to be read.
 #[derive(Clone, Debug, Args)]
@@ -186,9 +196,23 @@ pub struct CheckArgs {
     /// Also write the page of the (single) history to this file.
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
+    /// Also write the evidence for every object of the (single) history to this file, for `perjury verify`.
+    #[arg(long, value_name = "FILE")]
+    pub certificate: Option<PathBuf>,
     /// Only the verdicts.
     #[arg(short, long)]
     pub quiet: bool,
+}
+
+/// `perjury verify`
+#[derive(Clone, Debug, Args)]
+pub struct VerifyArgs {
+    /// The history file or run directory.
+    #[arg(value_name = "HISTORY|RUN")]
+    pub history: PathBuf,
+    /// The certificate, as `perjury check --certificate FILE` wrote it.
+    #[arg(value_name = "CERTIFICATE")]
+    pub certificate: PathBuf,
 }
 
 /// `perjury explain`

@@ -13,6 +13,9 @@ pub fn run(args: &CheckArgs, signals: &Signals) -> Result<u8, Failure> {
     if args.report.is_some() && args.histories.len() != 1 {
         return Err(Failure::usage("--report FILE takes one history at a time"));
     }
+    if args.certificate.is_some() && args.histories.len() != 1 {
+        return Err(Failure::usage("--certificate FILE takes one history at a time"));
+    }
     let mut codes = Vec::new();
     for path in &args.histories {
         let mut subject = Subject::open(path, &args.read)?;
@@ -21,7 +24,13 @@ pub fn run(args: &CheckArgs, signals: &Signals) -> Result<u8, Failure> {
             question.inform.clear();
         }
         let background = subject.background();
-        let results = judging::judge(&mut subject.history, &question, background, &signals.stop, args.quiet)?;
+        let concluded =
+            judging::judge(&mut subject.history, &question, background, &signals.stop, args.quiet)?;
+        if let Some(file) = &args.certificate {
+            let certificate = subject.certificate(&args.read, &question, &concluded);
+            show::write_certificate(file, &certificate)?;
+        }
+        let results = concluded.results;
         if let Some(file) = &args.report {
             show::write_page(file, &results, &subject.history)?;
         }

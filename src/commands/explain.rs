@@ -30,7 +30,7 @@ pub fn run(args: &ExplainArgs, signals: &Signals) -> Result<u8, Failure> {
     let mut subject = Subject::open(path, &args.read)?;
     let question = subject.question(&args.question)?;
     let background = subject.background();
-    let results = judging::judge(&mut subject.history, &question, background, &signals.stop, false)?;
+    let results = judging::judge(&mut subject.history, &question, background, &signals.stop, false)?.results;
     match args.format {
         FormatArg::Json => show::json(&results),
         FormatArg::Human | FormatArg::Narrated => {

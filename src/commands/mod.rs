@@ -8,3 +8,4 @@ pub mod list;
 pub mod manual;
 pub mod report;
 pub mod test;
+pub mod verify;

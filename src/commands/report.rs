@@ -16,7 +16,7 @@ pub fn run(args: &ReportArgs, signals: &Signals) -> Result<u8, Failure> {
         None => {
             let question = subject.question(&args.question)?;
             let background = subject.background();
-            judging::judge(&mut subject.history, &question, background, &signals.stop, false)?
+            judging::judge(&mut subject.history, &question, background, &signals.stop, false)?.results
         }
     };
     let file = match (&args.output, &subject.run) {

@@ -264,12 +264,13 @@ mod tests {
                     ":f" => {
                         dice.pick(&[":read", ":write", ":transfer", ":w", "7", "nil", ":x.y/z?"]).to_string()
                     }
+                    _ if dice.once_in(2) => dice.below(100).to_string(),
                     _ => dice.pick(&VALUES).to_string(),
                 };
                 fields.push(format!("{name} {value}"));
             }
         }
-        for _ in 0..dice.below(3) {
+        for _ in 0..dice.below(6).saturating_sub(3) {
             let (name, value) = (*dice.pick(&NAMES), *dice.pick(&VALUES));
             let at = dice.below(fields.len() as u64 + 1) as usize;
             fields.insert(at, format!("{name} {value}"));

@@ -36,6 +36,9 @@ pub(crate) fn must_apply(op: &Op, f: &str) -> Result<(), IllFormed> {
 
 /// The two elements of a list like `[expected, new]`.
 pub(crate) fn pair(values: &mut Interner, id: ValueId, expected: &str) -> Result<[ValueId; 2], IllFormed> {
+    if let Some(pair) = values.pair(id) {
+        return Ok(pair);
+    }
     let (a, b) = match values.get(id).as_list() {
         Some([a, b]) => (a.clone(), b.clone()),
         _ => return Err(refuse(expected, values.get(id), false)),

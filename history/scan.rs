@@ -79,7 +79,7 @@ impl Atom<'_> {
             Atom::Bool(b) => values.intern(&Value::Bool(*b)),
             Atom::Int(i) => values.intern_int(*i),
             Atom::Text(text) => values.intern_text(text),
-            Atom::Pair(pair) => values.intern_ints(pair),
+            Atom::Pair(pair) => values.intern_ints(*pair),
             Atom::Other(value) => values.intern(value),
         }
     }

@@ -13,7 +13,7 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 /// Violated objects that are explained in full; the others are counted.
-const EXPLAINED_MAX: usize = 100;
+pub const EXPLAINED_MAX: usize = 100;
 
 /// A property that was not asked for informs only, and may not take longer than this.
 const INFORM_MAX: Duration = Duration::from_secs(10);
@@ -70,82 +70,149 @@ pub fn judge(
     interrupt: &AtomicBool,
     quiet: bool,
 ) -> Result<Concluded, Failure> {
-    let mut judgements: Vec<Judgement> = Vec::new();
-    let mut evidence: Vec<(Property, Judged)> = Vec::new();
-    let mut anomalies: Vec<Anomaly> = Vec::new();
-    let mut anomalies_more = 0;
-    let mut warnings = history.warnings.clone();
-    let informing = question.inform.iter().filter(|property| !question.asked.contains(property));
-    for (asked, &property) in question.asked.iter().map(|p| (true, p)).chain(informing.map(|p| (false, p))) {
-        if let Some(implied) = implied(property, &judgements) {
-            judgements.push(implied);
-            continue;
-        }
-        let violated = judgements.iter().any(|judgement| judgement.answer == Answer::Violated);
-        if !asked && !question.always_inform && !violated {
-            continue;
-        }
-        let timeout = if asked { question.timeout } else { question.timeout.min(INFORM_MAX) };
-        let judged = judge_one(history, question, property, timeout, interrupt, quiet)?;
-        warnings.extend(judged.disagreements.iter().cloned());
-        for violation in &judged.violations {
-            // The same object may break several properties; the strongest that was asked explains it best.
-            if asked && anomalies.len() < EXPLAINED_MAX {
-                let id = anomalies.len() as u32 + 1;
-                let mut anomaly = checker::explain::explain(
-                    history,
-                    &question.spec,
-                    property,
-                    &violation.counterexample,
-                    id,
-                );
+    let mut found = Found { warnings: history.warnings.clone(), ..Found::default() };
+    found.ask(history, question, &background, interrupt, quiet)?;
+    found.inform(history, question, interrupt, quiet)?;
+    Ok(found.conclude(history, question, background))
+}
+
+/// What was found so far: by this process, or by those that judged the shards of a history.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// One per property, in the order of the question.
+    pub judgements: Vec<Judgement>,
+    /// Per property that was searched here, why.
+    pub evidence: Vec<(Property, Judged)>,
+    /// Explained violations, in the order of the judgements and their objects.
+    pub anomalies: Vec<Anomaly>,
+    /// Per anomaly, its object: the place of that in its judgement.
+    pub objects: Vec<usize>,
+    /// Violated objects that were not explained.
+    pub anomalies_more: u32,
+    /// What had to be assumed.
+    pub warnings: Vec<String>,
+}
+
+impl Found {
+    /// Judges the properties that were asked for, and explains what is violated.
+    ///
+    /// # Errors
+    /// As [`judge`].
+    pub fn ask(
+        &mut self,
+        history: &mut History,
+        question: &Question,
+        background: &Background,
+        interrupt: &AtomicBool,
+        quiet: bool,
+    ) -> Result<(), Failure> {
+        for &property in &question.asked {
+            let Some(judged) =
+                self.search(history, question, property, question.timeout, interrupt, quiet)?
+            else {
+                continue;
+            };
+            for violation in &judged.violations {
+                // The same object may break several properties; the strongest that was asked explains it best.
+                if self.anomalies.len() >= EXPLAINED_MAX {
+                    self.anomalies_more += 1;
+                    continue;
+                }
+                let id = self.anomalies.len() as u32 + 1;
+                let core = &violation.counterexample;
+                let mut anomaly = checker::explain::explain(history, &question.spec, property, core, id);
                 checker::explain::coincide(&mut anomaly, &background.faults);
-                anomalies.push(anomaly);
-            } else if asked {
-                anomalies_more += 1;
+                self.anomalies.push(anomaly);
+                self.objects.push(violation.object);
+            }
+            self.evidence.push((property, judged));
+        }
+        Ok(())
+    }
+
+    /// Judges the other properties, where that is of use.
+    ///
+    /// # Errors
+    /// As [`judge`].
+    pub fn inform(
+        &mut self,
+        history: &mut History,
+        question: &Question,
+        interrupt: &AtomicBool,
+        quiet: bool,
+    ) -> Result<(), Failure> {
+        let timeout = question.timeout.min(INFORM_MAX);
+        for &property in question.inform.iter().filter(|property| !question.asked.contains(property)) {
+            let violated = self.judgements.iter().any(|judgement| judgement.answer == Answer::Violated);
+            if question.always_inform || violated {
+                let judged = self.search(history, question, property, timeout, interrupt, quiet)?;
+                self.evidence.extend(judged.map(|judged| (property, judged)));
             }
         }
-        judgements.push(judged.judgement.clone());
-        evidence.push((property, judged));
+        Ok(())
     }
-    // The worst kind first, and of one kind the earliest: what a person should read if he reads only one.
-    anomalies.sort_by_key(|anomaly| {
-        (checker::kinds::rank(&anomaly.kind), anomaly.ops.iter().map(|op| op.invoke).max())
-    });
-    for (anomaly, id) in anomalies.iter_mut().zip(1..) {
-        anomaly.id = id;
+
+    /// Judges one property; nothing to be searched where it follows from what is known.
+    fn search(
+        &mut self,
+        history: &mut History,
+        question: &Question,
+        property: Property,
+        timeout: Duration,
+        interrupt: &AtomicBool,
+        quiet: bool,
+    ) -> Result<Option<Judged>, Failure> {
+        if let Some(implied) = implied(property, &self.judgements) {
+            self.judgements.push(implied);
+            return Ok(None);
+        }
+        let judged = judge_one(history, question, property, timeout, interrupt, quiet)?;
+        self.warnings.extend(judged.disagreements.iter().cloned());
+        self.judgements.push(judged.judgement.clone());
+        Ok(Some(judged))
     }
-    let asked: Vec<String> = question.asked.iter().map(|property| property.name().to_string()).collect();
-    let answers = judgements.iter().filter(|judgement| asked.contains(&judgement.property)).map(|j| j.answer);
-    let verdict = verdict(answers, !background.vacuous.is_empty());
-    let results = Results {
-        schema: SCHEMA.to_string(),
-        verdict,
-        not_tested: if verdict == Verdict::Valid {
-            not_tested::sentences(history, &background.faults, background.run.as_ref())
-        } else {
-            Vec::new()
-        },
-        asked,
-        judgements,
-        anomalies,
-        anomalies_more,
-        vacuous: background.vacuous,
-        stats: history::stats(history),
-        faults: background.faults,
-        run: background.run,
-        checker: CheckerInfo {
-            version: env!("CARGO_PKG_VERSION").to_string(),
-            history: history.source.name.clone(),
-            format: history.source.format.to_string(),
-            assumptions: question.assumptions.clone(),
-            threads: threads(question.threads) as u32,
-            timeout_seconds: question.timeout.as_secs_f64(),
-            memory_bytes: question.memory,
-        },
-        warnings,
-    };
-    Ok(Concluded { results, evidence })
+
+    /// The results.
+    pub fn conclude(mut self, history: &History, question: &Question, background: Background) -> Concluded {
+        // The worst kind first, and of one kind the earliest: what a person should read if he reads only one.
+        self.anomalies.sort_by_key(|anomaly| {
+            (checker::kinds::rank(&anomaly.kind), anomaly.ops.iter().map(|op| op.invoke).max())
+        });
+        for (anomaly, id) in self.anomalies.iter_mut().zip(1..) {
+            anomaly.id = id;
+        }
+        let asked: Vec<String> = question.asked.iter().map(|property| property.name().to_string()).collect();
+        let answers = self.judgements.iter().filter(|judgement| asked.contains(&judgement.property));
+        let verdict = verdict(answers.map(|judgement| judgement.answer), !background.vacuous.is_empty());
+        let results = Results {
+            schema: SCHEMA.to_string(),
+            verdict,
+            not_tested: if verdict == Verdict::Valid {
+                not_tested::sentences(history, &background.faults, background.run.as_ref())
+            } else {
+                Vec::new()
+            },
+            asked,
+            judgements: self.judgements,
+            anomalies: self.anomalies,
+            anomalies_more: self.anomalies_more,
+            vacuous: background.vacuous,
+            stats: history::stats(history),
+            faults: background.faults,
+            run: background.run,
+            checker: CheckerInfo {
+                version: env!("CARGO_PKG_VERSION").to_string(),
+                history: history.source.name.clone(),
+                format: history.source.format.to_string(),
+                assumptions: question.assumptions.clone(),
+                threads: threads(question.threads) as u32,
+                timeout_seconds: question.timeout.as_secs_f64(),
+                memory_bytes: question.memory,
+            },
+            warnings: self.warnings,
+        };
+        Concluded { results, evidence: self.evidence }
+    }
 }
 
 fn verdict(answers: impl Iterator<Item = Answer> + Clone, vacuous: bool) -> Verdict {

@@ -77,7 +77,13 @@ pub enum Refused {
 }
 
 /// So many configurations a refutation may take.
-pub const REFUTE_MAX: usize = 4_000_000;
+pub const REFUTE_MAX: usize = 500_000;
+
+/// So many operations a refutation may look at, over all its configurations: a few seconds.
+const LOOKS_MAX: usize = 2_000_000_000;
+
+/// Cores with more operations are not refuted again.
+const CORE_MAX: usize = 5_000;
 
 /// Checks a counterexample: what it leaves out may be left out, and what it keeps has no legal order.
 ///
@@ -138,6 +144,9 @@ pub fn small<M: Model>(
 fn has_order<M: Model>(problem: &Problem<M>, property: Property) -> Option<bool> {
     let ops = &problem.ops;
     let n = ops.len();
+    if n > CORE_MAX {
+        return None;
+    }
     let words = n.div_ceil(64);
     let must = |i: usize| !ops[i].indeterminate();
     let earlier = |j: usize, i: usize| match property {
@@ -182,7 +191,7 @@ fn has_order<M: Model>(problem: &Problem<M>, property: Property) -> Option<bool>
         if !tried.insert((done.clone(), state.clone())) {
             continue;
         }
-        if tried.len() > REFUTE_MAX {
+        if tried.len() > REFUTE_MAX || tried.len() * n * words > LOOKS_MAX {
             return None;
         }
         for i in (0..n).filter(|&i| free(&done, i)) {

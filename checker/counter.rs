@@ -10,6 +10,10 @@ use history::{Interner, Op, Outcome, Value, ValueId};
 pub struct Counter {
     initial: i64,
     nil_read: NilRead,
+    /// Whether an amount may be above 0.
+    grows: bool,
+    /// Whether an amount may be below 0.
+    shrinks: bool,
 }
 
 /// What a client did with a counter.
@@ -24,7 +28,7 @@ pub enum CounterOp {
 impl Counter {
     /// A counter that stands at `initial`.
     pub fn new(initial: i64, nil_read: NilRead) -> Counter {
-        Counter { initial, nil_read }
+        Counter { initial, nil_read, grows: true, shrinks: true }
     }
 }
 
@@ -35,7 +39,8 @@ impl Specified for Counter {
             Some(Value::Int(n)) => *n,
             Some(other) => return Err(format!("--initial: expected a whole number, found {other}")),
         };
-        Ok(Counter::new(initial, setup.spec.nil_read))
+        // Decoding will tell.
+        Ok(Counter { grows: false, shrinks: false, ..Counter::new(initial, setup.spec.nil_read) })
     }
 }
 
@@ -65,6 +70,8 @@ impl Model for Counter {
             "add" => {
                 must_apply(op, "add")?;
                 let amount = whole(values, op.input, false)?;
+                self.grows |= amount > 0;
+                self.shrinks |= amount < 0;
                 Ok((op.outcome != Outcome::Fail).then_some(CounterOp::Add(amount)))
             }
             f => Err(unknown("read or add", f)),
@@ -94,6 +101,16 @@ impl Model for Counter {
         match op {
             CounterOp::Read(n) => Some(i128::from(n)),
             CounterOp::Add(_) => None,
+        }
+    }
+
+    /// Where all amounts have one sign, the sum goes one way.
+    fn may_reach(&self, &state: &i128, op: CounterOp) -> bool {
+        match op {
+            CounterOp::Read(n) => {
+                (self.shrinks || state <= i128::from(n)) && (self.grows || state >= i128::from(n))
+            }
+            CounterOp::Add(_) => true,
         }
     }
 

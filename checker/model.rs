@@ -60,6 +60,34 @@ pub trait Model: Clone + Send + Sync {
         None
     }
 
+    /// Whether operations other than blind writes can lead from `state` to one in which `op`, which is pure, is legal: no
+    /// set loses an element. Saying yes is always safe.
+    fn may_reach(&self, state: &Self::State, op: Self::Op) -> bool {
+        let _ = (state, op);
+        true
+    }
+
+    /// What results alone say about the order of operations, one entry per operation, or nothing: the elements of a queue
+    /// come in the order in which they go. It must hold in every legal order that keeps real time.
+    fn forced_order(&self, ops: &[ObjOp<Self::Op>]) -> Vec<Forced> {
+        let _ = ops;
+        Vec::new()
+    }
+
+    /// Whether an operation that was never answered can be left out of every legal order, because nothing that returned
+    /// needs its effect. Saying no is always safe.
+    fn superfluous(&self, ops: &[ObjOp<Self::Op>]) -> Vec<bool> {
+        let _ = ops;
+        Vec::new()
+    }
+
+    /// The same model, told what a history says in the end, so that it refuses steps that no legal order of all of `ops`
+    /// takes; `None` if it learns nothing. Used where a search may look ahead, never to verify.
+    fn informed(&self, ops: &[ObjOp<Self::Op>]) -> Option<Self> {
+        let _ = ops;
+        None
+    }
+
     /// About how many bytes a state occupies, for budgets.
     fn state_bytes(&self, state: &Self::State) -> usize {
         size_of_val(state)
@@ -124,6 +152,25 @@ pub struct Access {
     pub sees: Option<Sees>,
     /// The value that it leaves, if it replaces the one that it found.
     pub leaves: Option<ValueId>,
+}
+
+/// The place of an operation in an order that results force: of two operations of one group, the one whose `latest` is
+/// before the other's `earliest` comes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Forced {
+    /// Below 2: only operations of one group are compared.
+    pub group: u8,
+    /// It is here or later.
+    pub earliest: u32,
+    /// It is here or earlier; [`history::NEVER`] if that is not known.
+    pub latest: u32,
+    /// Whether it is best tried after all others: a guess that costs nothing but time.
+    pub late: bool,
+}
+
+impl Forced {
+    /// Nothing is known.
+    pub const FREE: Forced = Forced { group: 0, earliest: 0, latest: history::NEVER, late: false };
 }
 
 /// The operations that `keep` names.

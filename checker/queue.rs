@@ -1,19 +1,21 @@
 //! A first-in-first-out queue. Dequeuing from an empty queue is answered with null.
 
 use crate::decode::{function, must_apply, refuse, unknown};
-use crate::model::{IllFormed, Model};
+use crate::model::{Forced, IllFormed, Model};
 use crate::problem::{ObjOp, Problem};
 use crate::register::initial_list;
 use crate::spec::{Setup, Specified};
 use crate::verdict::Property;
-use history::{Interner, Op, Outcome, Value, ValueId};
-use rustc_hash::FxHashMap;
+use history::{Interner, NEVER, Op, Outcome, Value, ValueId};
+use rustc_hash::{FxHashMap, FxHashSet};
 use std::sync::Arc;
 
 /// A queue.
 #[derive(Clone, Debug)]
 pub struct Queue {
     initial: Arc<[ValueId]>,
+    /// Elements of which there is one, and somebody hears that he takes it: an unheard dequeue never does.
+    heard: Arc<FxHashSet<ValueId>>,
 }
 
 /// What a client did with a queue.
@@ -32,7 +34,7 @@ pub enum QueueOp {
 impl Queue {
     /// A queue that holds `initial`, front first.
     pub fn new(initial: &[ValueId]) -> Queue {
-        Queue { initial: initial.into() }
+        Queue { initial: initial.into(), heard: Arc::default() }
     }
 }
 
@@ -78,6 +80,7 @@ impl Model for Queue {
             (QueueOp::Enqueue(v), held) => out(held.iter().copied().chain([v]).collect()),
             (QueueOp::Dequeue(v), [front, rest @ ..]) if *front == v => out(rest.into()),
             (QueueOp::Empty | QueueOp::DequeueUnheard, []) => out(state.clone()),
+            (QueueOp::DequeueUnheard, [front, ..]) if self.heard.contains(front) => {}
             (QueueOp::DequeueUnheard, [_, rest @ ..]) => out(rest.into()),
             (QueueOp::Dequeue(_), _) | (QueueOp::Empty, [_, ..]) => {}
         }
@@ -95,6 +98,89 @@ impl Model for Queue {
             QueueOp::Empty => Some(Arc::from([])),
             QueueOp::Enqueue(_) | QueueOp::Dequeue(_) | QueueOp::DequeueUnheard => None,
         }
+    }
+
+    /// An unanswered enqueue of what nobody heard that he took: if it came at all, and an unheard dequeue took it, neither
+    /// need have happened; if none did, it only stood in the way.
+    fn superfluous(&self, ops: &[ObjOp<QueueOp>]) -> Vec<bool> {
+        let heard: FxHashSet<ValueId> = ops
+            .iter()
+            .filter(|op| !op.indeterminate())
+            .filter_map(|op| match op.op {
+                QueueOp::Dequeue(v) => Some(v),
+                QueueOp::Enqueue(_) | QueueOp::Empty | QueueOp::DequeueUnheard => None,
+            })
+            .collect();
+        ops.iter()
+            .map(|op| match op.op {
+                QueueOp::Enqueue(v) => op.indeterminate() && !heard.contains(&v),
+                QueueOp::Dequeue(_) | QueueOp::Empty | QueueOp::DequeueUnheard => false,
+            })
+            .collect()
+    }
+
+    fn informed(&self, ops: &[ObjOp<QueueOp>]) -> Option<Queue> {
+        let mut comes: FxHashMap<ValueId, u32> = FxHashMap::default();
+        self.initial.iter().for_each(|&v| *comes.entry(v).or_default() += 1);
+        for op in ops {
+            if let QueueOp::Enqueue(v) = op.op {
+                *comes.entry(v).or_default() += 1;
+            }
+        }
+        let goes = ops.iter().filter_map(|op| match op.op {
+            QueueOp::Dequeue(v) if !op.indeterminate() => Some(v),
+            QueueOp::Dequeue(_) | QueueOp::Enqueue(_) | QueueOp::Empty | QueueOp::DequeueUnheard => None,
+        });
+        let heard = goes.filter(|v| comes.get(v) == Some(&1)).collect();
+        let unheard = ops.iter().any(|op| op.op == QueueOp::DequeueUnheard);
+        unheard.then(|| Queue { initial: self.initial.clone(), heard: Arc::new(heard) })
+    }
+
+    /// Where each element comes and goes once, elements come in the order in which they go, those that stay come last,
+    /// and they go in the order in which they came.
+    fn forced_order(&self, ops: &[ObjOp<QueueOp>]) -> Vec<Forced> {
+        let mut comes: FxHashMap<ValueId, Vec<usize>> = FxHashMap::default();
+        let mut goes: FxHashMap<ValueId, Vec<usize>> = FxHashMap::default();
+        for (i, op) in ops.iter().enumerate() {
+            match op.op {
+                QueueOp::Enqueue(v) => comes.entry(v).or_default().push(i),
+                QueueOp::Dequeue(v) => goes.entry(v).or_default().push(i),
+                QueueOp::Empty | QueueOp::DequeueUnheard => {}
+            }
+        }
+        let unheard = ops.iter().any(|op| op.op == QueueOp::DequeueUnheard);
+        // A dequeue that has not returned yet may never happen. Where an unheard one may take its element instead, it
+        // says nothing about anybody.
+        let open = |i: usize| unheard && ops[i].indeterminate();
+        let only = |of: Option<&Vec<usize>>| match of.map(Vec::as_slice) {
+            None => Some(None),
+            Some([one]) => Some(Some(*one)),
+            Some(_) => None,
+        };
+        let place = |op: &ObjOp<QueueOp>| {
+            let (QueueOp::Enqueue(v) | QueueOp::Dequeue(v)) = op.op else { return Forced::FREE };
+            let (Some(Some(come)), Some(go)) = (only(comes.get(&v)), only(goes.get(&v))) else {
+                return Forced::FREE;
+            };
+            if self.initial.contains(&v) || go.is_some_and(open) {
+                return Forced::FREE;
+            }
+            match (op.op, go) {
+                (QueueOp::Enqueue(_), Some(go)) => {
+                    Forced { group: 0, earliest: ops[go].invoke, latest: ops[go].ret, late: false }
+                }
+                (QueueOp::Enqueue(_), None) if !unheard => {
+                    Forced { group: 0, earliest: NEVER, latest: NEVER, late: true }
+                }
+                // Some unheard dequeue may have taken it, but most likely it has stayed.
+                (QueueOp::Enqueue(_), None) => Forced { late: true, ..Forced::FREE },
+                (QueueOp::Dequeue(_), _) => {
+                    Forced { group: 1, earliest: ops[come].invoke, latest: ops[come].ret, late: false }
+                }
+                (QueueOp::Empty | QueueOp::DequeueUnheard, _) => Forced::FREE,
+            }
+        };
+        ops.iter().map(place).collect()
     }
 
     fn state_bytes(&self, state: &Arc<[ValueId]>) -> usize {
@@ -119,7 +205,8 @@ impl Model for Queue {
             }
         }
         let stays = |v: &&ValueId| wanted.get(v) != Some(&false);
-        let model = Queue { initial: self.initial.iter().filter(stays).copied().collect() };
+        let initial = self.initial.iter().filter(stays).copied().collect();
+        let model = Queue { initial, heard: self.heard.clone() };
         Problem { model, ops: crate::model::kept(ops, keep) }
     }
 

@@ -180,6 +180,16 @@ impl Model for GrowSet {
         }
     }
 
+    fn may_reach(&self, state: &Bits, op: SetOp) -> bool {
+        match op {
+            SetOp::Read(s) => {
+                let listed = &self.snapshots[s as usize].members;
+                state.len() <= listed.len() && state.iter().zip(listed.iter()).all(|(a, b)| a & !b == 0)
+            }
+            SetOp::Add(_) => true,
+        }
+    }
+
     fn state_bytes(&self, state: &Bits) -> usize {
         state.len() * 8 + 32
     }

@@ -104,10 +104,11 @@ pub fn alphabet(model: ModelName) -> Vec<Content> {
             }
         }
         ModelName::Kv => {
-            let texts = ["", "1", "2", "11", "12", "21"].map(Value::from);
+            // All but "x" can be told from the strings that they are part of.
+            let texts = ["", "a;", "b;", "b;c;", "c;b;", "a;b;", "x"].map(Value::from);
             contents.reads("get", &texts);
-            contents.writes("put", &texts[..3]);
-            contents.writes("append", &texts[1..3]);
+            contents.writes("put", &["", "a;", "x"].map(Value::from));
+            contents.writes("append", &["b;", "c;"].map(Value::from));
         }
         ModelName::Set => {
             contents.reads("read", &[null.clone(), list(&[1]), list(&[2]), list(&[2, 1]), list(&[1, 1])]);

@@ -71,8 +71,8 @@ pub fn violated<M: Model>(problem: &Problem<M>, budget: &Budget<'_>, configurati
 /// [`search`] by each of the engines alone that it turns to only where it is hard: for tests.
 #[doc(hidden)]
 pub fn search_by_each_engine<M: Model>(problem: &Problem<M>, budget: &Budget<'_>) -> [Found; 2] {
-    let (plan, _) = Plan::new(problem);
-    let mover = || Mover::new(&plan, Plan::new(problem).1, false);
+    let (plan, _) = Plan::new(problem, false);
+    let mover = || Mover::new(&plan, Plan::new(problem, false).1, false);
     let mut depth: Depth<'_, Box<[u64]>> = Depth::new(mover());
     let mut breadth: Breadth<'_, Box<[u64]>> = Breadth::new(mover());
     let never = AtomicBool::new(false);

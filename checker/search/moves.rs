@@ -10,17 +10,23 @@
 //! * **Blind writes wait.** One that takes effect openly can be put off until the operation that sees it, or until it
 //!   returns: before that, it is taken only if something sees it at once (a [`Debt`]).
 //! * **Of equal writes** that are open, the one with the earliest deadline is taken: the others can do more later.
+//!   The same goes for any equal operations.
 //! * **Indeterminate operations wait, too**, and are left out if what follows does not need them: what follows was
 //!   illegal without them or came out differently, and could not as well come first. Equal ones are taken oldest first.
 //! * **Dead values** (depth-first only, for it looks ahead): a state that a later operation still needs, and that nothing
 //!   can make again, is not left.
-//! * **Deadlines**: if the operation that must return next is legal only in a state that nothing open leads to, stop.
+//! * **Deadlines**: if the operation that must return next is legal only in a state that nothing open leads to, stop; or
+//!   if the model says that no way leads there ([`crate::Model::may_reach`]). Depth first also stops if that is so for an
+//!   operation that returns later.
+//! * **Forced order** (depth-first only): what must come before something else by what was heard later
+//!   ([`crate::Model::forced_order`]) does.
 
 use super::bits::Bits;
 use super::config::{Config, Counts, Debt};
-use super::plan::{Kind, Plan};
+use super::plan::{Done, Kind, Plan};
 use super::steps::{Class, NOWHERE, StateId, Steps};
 use super::window::Window;
+use history::NEVER;
 
 /// A step of the search.
 #[derive(Clone, Copy, Debug)]
@@ -42,18 +48,21 @@ pub(crate) struct Mover<'p> {
     pub(crate) ahead: bool,
     /// Marks states for which an equal write was already offered.
     offered: Vec<u32>,
+    /// Marks classes that were already offered.
+    classes: Vec<u32>,
     round: u32,
 }
 
 impl<'p> Mover<'p> {
     pub(crate) fn new(plan: &'p Plan, steps: Steps<'p>, ahead: bool) -> Mover<'p> {
         let offered = vec![0; plan.named_states];
-        Mover { plan, steps, counts: Counts::new(), ahead, offered, round: 0 }
+        let classes = vec![0; plan.facts.len()];
+        Mover { plan, steps, counts: Counts::new(), ahead, offered, classes, round: 0 }
     }
 
     /// Bytes in use.
     pub(crate) fn bytes(&self) -> usize {
-        self.steps.bytes() + self.counts.bytes() + self.offered.len() * 4
+        self.steps.bytes() + self.counts.bytes() + (self.offered.len() + self.classes.len()) * 4
     }
 
     /// Does every open pure operation that is legal; calls `took` for each.
@@ -102,18 +111,27 @@ impl<'p> Mover<'p> {
         if needs != NOWHERE && needs != config.state && !self.can_be(config, window, needs) {
             return;
         }
+        if self.hopeless(config, window) {
+            return;
+        }
+        let latest = if self.ahead { self.latest(config, window) } else { [NEVER; 2] };
         let stuck = if self.ahead { self.stuck(config, window) } else { 0 };
         if hidden && config.debt.is_none() && !(self.ahead && self.lost_if_dropped(config, window)) {
             out.push(Move::Drop);
         }
-        self.completed(config, window, stuck, out);
-        self.crashed(config, window, stuck, out);
+        self.completed(config, window, stuck, latest, out);
+        self.crashed(config, window, stuck, latest, out);
         // The last is tried first: what the awaited operation needs, then by deadline.
         out[start..].reverse();
+        let plan = self.plan;
         let promising = |m: &Move| match *m {
-            Move::Drop => true,
-            Move::Take(id, to) => id == config.layer || (needs != NOWHERE && to == needs),
-            Move::Crash(_, to) => needs != NOWHERE && to == needs,
+            Move::Drop => (true, true),
+            Move::Take(id, to) => {
+                (id == config.layer || (needs != NOWHERE && to == needs), !plan.done[id as usize].forced.late)
+            }
+            Move::Crash(number, to) => {
+                (needs != NOWHERE && to == needs, !plan.crashed[number as usize].forced.late)
+            }
         };
         out[start..].sort_by_key(promising);
     }
@@ -123,6 +141,7 @@ impl<'p> Mover<'p> {
         config: &Config<B>,
         window: &Window<'_, B>,
         stuck: u32,
+        latest: [u32; 2],
         out: &mut Vec<Move>,
     ) {
         self.round += 1;
@@ -133,7 +152,10 @@ impl<'p> Mover<'p> {
             match op.kind {
                 Kind::Pure => {}
                 Kind::Other => {
-                    if !config.done.has(op.slot) {
+                    if !config.done.has(op.slot)
+                        && self.offer_class(op.class)
+                        && op.forced.earliest <= latest[op.forced.group as usize]
+                    {
                         let code = self.steps.code(config.state, op.class);
                         let last_need = stuck == 1 && facts.before == config.state;
                         if code != NOWHERE && (stuck == 0 || last_need || facts.after == config.state) {
@@ -159,6 +181,7 @@ impl<'p> Mover<'p> {
         config: &Config<B>,
         window: &Window<'_, B>,
         stuck: u32,
+        latest: [u32; 2],
         out: &mut Vec<Move>,
     ) {
         let plan = self.plan;
@@ -172,6 +195,9 @@ impl<'p> Mover<'p> {
             }
             let facts = plan.facts[group.class as usize];
             if stuck > 0 && facts.after != config.state {
+                continue;
+            }
+            if group.forced.earliest > latest[group.forced.group as usize] || !self.offer_class(group.class) {
                 continue;
             }
             if group.blind {
@@ -201,6 +227,73 @@ impl<'p> Mover<'p> {
         let new = *mark != self.round;
         *mark = self.round;
         new
+    }
+
+    /// Whether no equal operation was offered in this round.
+    fn offer_class(&mut self, class: Class) -> bool {
+        let mark = &mut self.classes[class as usize];
+        let new = *mark != self.round;
+        *mark = self.round;
+        new
+    }
+
+    /// Whether something pure can no longer become legal, whatever is done until its deadline.
+    fn hopeless<B: Bits>(&mut self, config: &Config<B>, window: &Window<'_, B>) -> bool {
+        let plan = self.plan;
+        for id in window.open() {
+            let op = &plan.done[id as usize];
+            let waits = op.kind == Kind::Pure
+                && !config.done.has(op.slot)
+                && plan.facts[op.class as usize].before != NOWHERE;
+            if waits && !self.steps.may_reach(config.state, op.class) && !self.rescued(config, window, id) {
+                return true;
+            }
+            if !self.ahead {
+                return false;
+            }
+        }
+        false
+    }
+
+    /// Whether a blind write may lead to where `id` can become legal before it returns.
+    fn rescued<B: Bits>(&mut self, config: &Config<B>, window: &Window<'_, B>, id: u32) -> bool {
+        let plan = self.plan;
+        let Done { class, ret, .. } = plan.done[id as usize];
+        let mut rescues = |write: Class| {
+            let fact = plan.facts[write as usize];
+            fact.blind && self.steps.may_reach(fact.after, class)
+        };
+        let later = plan.by_invoke[window.entered()..].iter().map(|&later| &plan.done[later as usize]);
+        let open = window.open().map(|other| &plan.done[other as usize]);
+        open.filter(|write| write.kind == Kind::Blind && !config.used.has(write.slot))
+            .chain(later.take_while(|write| write.invoke < ret))
+            .any(|write| rescues(write.class))
+            || plan.crashed.iter().any(|group| rescues(group.class))
+    }
+
+    /// Per group, the first place in the forced order that is still to be taken.
+    fn latest<B: Bits>(&self, config: &Config<B>, window: &Window<'_, B>) -> [u32; 2] {
+        let mut latest = [NEVER; 2];
+        if self.plan.latest_from[0].is_empty() {
+            return latest;
+        }
+        for (group, latest) in latest.iter_mut().enumerate() {
+            *latest = self.plan.latest_from[group][window.entered()];
+        }
+        for id in window.open() {
+            let op = &self.plan.done[id as usize];
+            if op.kind == Kind::Other && !config.done.has(op.slot) {
+                let first = &mut latest[op.forced.group as usize];
+                *first = op.forced.latest.min(*first);
+            }
+        }
+        for (number, crashed) in self.plan.crashed.iter().enumerate() {
+            if crashed.forced.latest != NEVER && self.counts.of(config.used_crashed, number as u32) == 0 {
+                let first = &mut latest[crashed.forced.group as usize];
+                *first = crashed.forced.latest.min(*first);
+            }
+        }
+        latest
     }
 
     /// Appends a move for each state behind `code` that pays the debt, if there is one.

@@ -11,9 +11,11 @@
 //! ```
 
 use super::steps::{Class, ClassFacts, NOWHERE, StateId, Steps};
-use crate::model::Model;
+use crate::model::{Forced, Model};
 use crate::problem::Problem;
+use history::NEVER;
 use rustc_hash::FxHashMap;
+use std::borrow::Cow;
 
 /// What the search may do with an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +38,8 @@ pub(crate) struct Done {
     pub(crate) slot: u32,
     /// Index in the problem.
     pub(crate) index: u32,
+    /// Its place in the order that results force.
+    pub(crate) forced: Forced,
 }
 
 /// Indeterminate operations that are the same.
@@ -47,6 +51,8 @@ pub(crate) struct Crashed {
     pub(crate) members: Vec<u32>,
     /// After this rank, nobody can see its effect.
     pub(crate) until: u32,
+    /// Its place in the order that results force; of all members, if there are several.
+    pub(crate) forced: Forced,
 }
 
 /// The layout.
@@ -65,14 +71,23 @@ pub(crate) struct Plan {
     pub(crate) slots: usize,
     /// One more than the largest state that `facts` names.
     pub(crate) named_states: usize,
+    /// Per group of [`Forced`], for each place in `by_invoke`, the smallest `latest` from there on; empty if nothing is
+    /// forced.
+    pub(crate) latest_from: [Vec<u32>; 2],
     /// Whether every class that changes something leads to one known state.
     pub(crate) posts_known: bool,
 }
 
 impl Plan {
-    /// Lays out a problem. O(n log n).
-    pub(crate) fn new<M: Model>(problem: &Problem<M>) -> (Plan, Steps<'_>) {
-        let (steps, class_of, facts) = Steps::new(&problem.model, problem.ops.iter().map(|op| op.op));
+    /// Lays out a problem. With `ahead`, what is heard later may tell what happened before. O(n log n).
+    pub(crate) fn new<M: Model>(problem: &Problem<M>, ahead: bool) -> (Plan, Steps<'_>) {
+        let model = match ahead.then(|| problem.model.informed(&problem.ops)).flatten() {
+            Some(informed) => Cow::Owned(informed),
+            None => Cow::Borrowed(&problem.model),
+        };
+        let (steps, class_of, facts) = Steps::new(model, problem.ops.iter().map(|op| op.op));
+        let forced = if ahead { problem.model.forced_order(&problem.ops) } else { Vec::new() };
+        let place = |index: usize| forced.get(index).copied().unwrap_or(Forced::FREE);
         let mut done: Vec<Done> = Vec::with_capacity(problem.ops.len());
         for (index, op) in problem.ops.iter().enumerate().filter(|(_, op)| !op.indeterminate()) {
             let class = class_of[index];
@@ -81,17 +96,29 @@ impl Plan {
                 ClassFacts { blind: true, .. } => Kind::Blind,
                 ClassFacts { .. } => Kind::Other,
             };
-            done.push(Done { invoke: op.invoke, ret: op.ret, class, kind, slot: 0, index: index as u32 });
+            let (index, forced) = (index as u32, place(index));
+            done.push(Done { invoke: op.invoke, ret: op.ret, class, kind, slot: 0, index, forced });
         }
         done.sort_unstable_by_key(|op| op.ret);
         let mut by_invoke: Vec<u32> = (0..done.len() as u32).collect();
         by_invoke.sort_unstable_by_key(|&id| done[id as usize].invoke);
         let slots = colour(&mut done, &by_invoke);
-        let (crashed, crash_events) = crashed(problem, &class_of, &facts, &done);
+        let latest_from = if forced.is_empty() { Default::default() } else { latest_from(&done, &by_invoke) };
+        let (crashed, crash_events) = crashed(problem, &class_of, &facts, &done, place);
         let named = |f: &ClassFacts| [f.before, f.after].into_iter().filter(|&s| s != NOWHERE);
         let named_states = facts.iter().flat_map(named).max().map_or(1, |s| s as usize + 1);
         let posts_known = facts.iter().all(|f| f.pure || f.after != NOWHERE);
-        let plan = Plan { done, by_invoke, crashed, crash_events, facts, slots, named_states, posts_known };
+        let plan = Plan {
+            done,
+            by_invoke,
+            crashed,
+            crash_events,
+            facts,
+            slots,
+            named_states,
+            latest_from,
+            posts_known,
+        };
         (plan, steps)
     }
 
@@ -104,6 +131,22 @@ impl Plan {
     pub(crate) fn bytes(&self) -> usize {
         self.done.len() * 40 + self.crash_events.len() * 16 + self.facts.len() * 16 + self.named_states * 8
     }
+}
+
+/// [`Plan::latest_from`].
+fn latest_from(done: &[Done], by_invoke: &[u32]) -> [Vec<u32>; 2] {
+    [0, 1].map(|group| {
+        let mut smallest = NEVER;
+        let mut from = vec![NEVER; by_invoke.len() + 1];
+        for (at, &id) in by_invoke.iter().enumerate().rev() {
+            let forced = done[id as usize].forced;
+            if forced.group == group {
+                smallest = smallest.min(forced.latest);
+            }
+            from[at] = smallest;
+        }
+        from
+    })
 }
 
 /// Gives each operation the smallest free slot; the number of slots.
@@ -132,8 +175,12 @@ fn crashed<M: Model>(
     class_of: &[Class],
     facts: &[ClassFacts],
     done: &[Done],
+    place: impl Fn(usize) -> Forced,
 ) -> (Vec<Crashed>, Vec<(u32, u32)>) {
-    let open: Vec<usize> = (0..problem.ops.len()).filter(|&i| problem.ops[i].indeterminate()).collect();
+    let superfluous = problem.model.superfluous(&problem.ops);
+    let needed = |i: &usize| !superfluous.get(*i).is_some_and(|superfluous| *superfluous);
+    let open: Vec<usize> =
+        (0..problem.ops.len()).filter(|&i| problem.ops[i].indeterminate()).filter(needed).collect();
     let until = seen_until(&open, class_of, facts, done);
     let mut numbers: FxHashMap<Class, u32> = FxHashMap::default();
     let mut groups: Vec<Crashed> = Vec::new();
@@ -146,10 +193,15 @@ fn crashed<M: Model>(
             continue;
         }
         let group = *numbers.entry(class).or_insert_with(|| {
-            groups.push(Crashed { class, blind: fact.blind, members: Vec::new(), until });
+            let forced = place(i);
+            groups.push(Crashed { class, blind: fact.blind, members: Vec::new(), until, forced });
             groups.len() as u32 - 1
         });
-        groups[group as usize].members.push(i as u32);
+        let group_of = &mut groups[group as usize];
+        group_of.members.push(i as u32);
+        if group_of.members.len() > 1 {
+            group_of.forced = Forced::FREE;
+        }
         events.push((op.invoke, group));
     }
     (groups, events)

@@ -49,7 +49,7 @@ const RECENT: usize = 512;
 /// Races the engines, until about `most` configurations were looked at. `look_back`: whether a search that does not end
 /// soon may look for a violation among the last few operations alone.
 pub(crate) fn race<M: Model>(problem: &Problem<M>, budget: &Budget<'_>, most: u64, look_back: bool) -> Raced {
-    let (plan, steps) = Plan::new(problem);
+    let (plan, steps) = Plan::new(problem, true);
     match plan.slots {
         0..=64 => run::<M, [u64; 1]>(problem, &plan, steps, budget, most, look_back),
         65..=128 => run::<M, [u64; 2]>(problem, &plan, steps, budget, most, look_back),
@@ -69,8 +69,10 @@ fn run<M: Model, B: Bits>(
     let bytes = budget.bytes.saturating_sub(plan.bytes());
     let depth: Depth<'_, B> = Depth::new(Mover::new(plan, steps, true));
     let mut race = Race { problem, plan, budget, depth, deep: None, looked: None };
-    let mut spent = FIRST_TURN.min(most);
-    if let Some(end) = race.depth(bytes, spent) {
+    // A long history that is easy is done in one go.
+    let first = FIRST_TURN.max(2 * plan.done.len() as u64).min(most);
+    let mut spent = first;
+    if let Some(end) = race.depth(bytes, first) {
         return raced(problem, plan, end);
     }
     if let Some(reason) = race.deep {
@@ -78,7 +80,7 @@ fn run<M: Model, B: Bits>(
     }
     // Most histories never come here. A third of the memory for each engine; one that needs more rests.
     let bytes = bytes / 3;
-    let mover = |ahead| Mover::new(plan, Plan::new(problem).1, ahead);
+    let mover = |ahead| Mover::new(plan, Plan::new(problem, false).1, ahead);
     let mut plain: Depth<'_, B> = Depth::new(mover(false));
     let mut breadth: Breadth<'_, B> = Breadth::new(mover(false));
     let (mut straight, mut wide) = (None, None);

@@ -2,6 +2,7 @@
 
 use crate::model::Model;
 use rustc_hash::FxHashMap;
+use std::borrow::Cow;
 use std::hash::Hash;
 
 /// The number of a distinct operation.
@@ -25,18 +26,20 @@ pub(crate) struct Steps<'a> {
     rows: Vec<u32>,
     table: FxHashMap<u64, u32>,
     several: Vec<Box<[StateId]>>,
+    reached: FxHashMap<u64, bool>,
     found: Vec<StateId>,
 }
 
 /// What knows the model: behind a pointer, so that the search is compiled once for all models.
 trait Source {
     fn step(&mut self, state: StateId, class: Class, out: &mut Vec<StateId>);
+    fn may_reach(&self, state: StateId, class: Class) -> bool;
     fn states(&self) -> usize;
     fn bytes(&self) -> usize;
 }
 
 struct Numbered<'a, M: Model> {
-    model: &'a M,
+    model: Cow<'a, M>,
     ops: Vec<M::Op>,
     states: Vec<M::State>,
     numbers: FxHashMap<M::State, StateId>,
@@ -60,12 +63,13 @@ pub(crate) const START: StateId = 0;
 impl<'a> Steps<'a> {
     /// Numbers the distinct operations of `ops`. O(operations).
     pub(crate) fn new<M: Model>(
-        model: &'a M,
+        model: Cow<'a, M>,
         ops: impl Iterator<Item = M::Op>,
     ) -> (Steps<'a>, Vec<Class>, Vec<ClassFacts>) {
+        let start = model.init();
         let mut source =
             Numbered { model, ops: Vec::new(), states: Vec::new(), numbers: FxHashMap::default(), bytes: 0 };
-        source.number(model.init());
+        source.number(start);
         let mut classes: FxHashMap<M::Op, Class> = FxHashMap::default();
         let mut of_op = Vec::with_capacity(ops.size_hint().0);
         let mut facts = Vec::new();
@@ -84,6 +88,7 @@ impl<'a> Steps<'a> {
             rows: Vec::new(),
             table: FxHashMap::default(),
             several: Vec::new(),
+            reached: FxHashMap::default(),
             found: Vec::new(),
         };
         (steps, of_op, facts)
@@ -149,9 +154,21 @@ impl<'a> Steps<'a> {
         self.each(code).any(|next| next == to)
     }
 
+    /// Whether operations other than blind writes may lead from `state` to one in which `class` is legal.
+    pub(crate) fn may_reach(&mut self, state: StateId, class: Class) -> bool {
+        let source = &self.source;
+        *self
+            .reached
+            .entry(u64::from(state) << 32 | u64::from(class))
+            .or_insert_with(|| source.may_reach(state, class))
+    }
+
     /// Bytes in use.
     pub(crate) fn bytes(&self) -> usize {
-        self.source.bytes() + self.rows.len() * 4 + self.table.capacity() * 13 + self.several.len() * 32
+        self.source.bytes()
+            + self.rows.len() * 4
+            + (self.table.capacity() + self.reached.capacity()) * 13
+            + self.several.len() * 32
     }
 }
 
@@ -197,6 +214,10 @@ where
         let mut next = Vec::new();
         self.model.step(&self.states[state as usize], self.ops[class as usize], &mut |s| next.push(s));
         out.extend(next.into_iter().map(|state| self.number(state)));
+    }
+
+    fn may_reach(&self, state: StateId, class: Class) -> bool {
+        self.model.may_reach(&self.states[state as usize], self.ops[class as usize])
     }
 
     fn states(&self) -> usize {

@@ -80,6 +80,11 @@ impl<'p, B: Bits> Window<'p, B> {
         Open { next: &self.next, at: self.layer as u32 }
     }
 
+    /// How many operations were invoked, in the order of invocations.
+    pub(crate) fn entered(&self) -> usize {
+        self.entered
+    }
+
     fn forward(&mut self) {
         let returned = self.plan.done[self.layer];
         match returned.kind {

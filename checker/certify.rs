@@ -5,6 +5,7 @@ use crate::problem::{ObjOp, Problem};
 use crate::verdict::{Counterexample, Property};
 use history::NEVER;
 use rustc_hash::{FxHashMap, FxHashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Whether `order` (indices into `History::ops`) is a legal order: each operation at most once and each that returned
 /// exactly once, the property's order kept, every step legal. O(operations).
@@ -39,9 +40,8 @@ pub fn replay<M: Model>(problem: &Problem<M>, order: &[u32], property: Property)
         }
     }
     // Several states at once only where a model leaves open what happened.
-    let mut states = vec![problem.model.init()];
+    let (mut states, mut next) = (vec![problem.model.init()], Vec::new());
     for op in &ops {
-        let mut next = Vec::new();
         for state in &states {
             problem.model.step(state, op.op, &mut |s| {
                 if !next.contains(&s) {
@@ -52,19 +52,42 @@ pub fn replay<M: Model>(problem: &Problem<M>, order: &[u32], property: Property)
         if next.is_empty() {
             return Err(format!("operation {} is illegal in its place", op.source));
         }
-        states = next;
+        std::mem::swap(&mut states, &mut next);
+        next.clear();
     }
     Ok(())
 }
 
+/// The operations that `order` names, each at most once. O(operations), where it is nearly the order of invocations.
 fn in_order<'p, M: Model>(problem: &'p Problem<M>, order: &[u32]) -> Result<Vec<&'p ObjOp<M::Op>>, String> {
-    let mut by_source: FxHashMap<u32, &ObjOp<M::Op>> = problem.ops.iter().map(|op| (op.source, op)).collect();
+    let mut by_source: Vec<(u32, &ObjOp<M::Op>)> = problem.ops.iter().map(|op| (op.source, op)).collect();
+    by_source.sort_by_key(|&(source, _)| source);
+    let mut ordered = vec![false; by_source.len()];
+    let mut last = 0;
+    let mut find = |source: u32| {
+        let at = near(&by_source, last, source)?;
+        last = at;
+        (!std::mem::replace(&mut ordered[at], true)).then_some(by_source[at].1)
+    };
     order
         .iter()
-        .map(|source| {
-            by_source.remove(source).ok_or(format!("operation {source} is ordered twice, or not there"))
-        })
+        .map(|&source| find(source).ok_or(format!("operation {source} is ordered twice, or not there")))
         .collect()
+}
+
+/// Where `source` stands, looked for around `last`: in steps that double, then halve.
+fn near<T>(by_source: &[(u32, T)], last: usize, source: u32) -> Option<usize> {
+    let (mut low, mut high, mut step) = (last, last + 1, 1);
+    while low > 0 && by_source.get(low).is_none_or(|(first, _)| *first > source) {
+        (high, low) = (low + 1, low.saturating_sub(step));
+        step *= 2;
+    }
+    while high < by_source.len() && by_source[high - 1].0 < source {
+        (low, high) = (high - 1, (high + step).min(by_source.len()));
+        step *= 2;
+    }
+    let part = by_source.get(low..high.min(by_source.len()))?;
+    part.binary_search_by_key(&source, |(source, _)| *source).ok().map(|at| low + at)
 }
 
 /// Why a refutation was not accepted.
@@ -82,6 +105,9 @@ pub const REFUTE_MAX: usize = 500_000;
 /// So many operations a refutation may look at, over all its configurations: a few seconds.
 const LOOKS_MAX: usize = 2_000_000_000;
 
+/// So many configurations are looked at without asking whether to stop.
+const FREE: usize = 1_000;
+
 /// Cores with more operations are not refuted again.
 const CORE_MAX: usize = 5_000;
 
@@ -96,8 +122,21 @@ pub fn refute<M: Model>(
     counterexample: &Counterexample,
     property: Property,
 ) -> Result<(), Refused> {
+    refute_unless(problem, counterexample, property, &AtomicBool::new(false))
+}
+
+/// [`refute`] that ends as [`Refused::TooLarge`] soon after `stop` is set; what takes no time is refuted all the same.
+///
+/// # Errors
+/// Why it is not accepted.
+pub fn refute_unless<M: Model>(
+    problem: &Problem<M>,
+    counterexample: &Counterexample,
+    property: Property,
+    stop: &AtomicBool,
+) -> Result<(), Refused> {
     let small = small(problem, counterexample, property).map_err(Refused::Wrong)?;
-    match has_order(&small, property) {
+    match has_order(&small, property, stop) {
         None => Err(Refused::TooLarge),
         Some(false) => Ok(()),
         Some(true) => Err(Refused::Wrong("the core has a legal order".to_string())),
@@ -141,7 +180,7 @@ pub fn small<M: Model>(
 
 /// Whether there is a legal order: Wing and Gong's search with Lowe's memory of what was tried, on sets of operations.
 /// `None` if it takes too many steps.
-fn has_order<M: Model>(problem: &Problem<M>, property: Property) -> Option<bool> {
+fn has_order<M: Model>(problem: &Problem<M>, property: Property, stop: &AtomicBool) -> Option<bool> {
     let ops = &problem.ops;
     let n = ops.len();
     if n > CORE_MAX {
@@ -190,6 +229,10 @@ fn has_order<M: Model>(problem: &Problem<M>, property: Property) -> Option<bool>
         }
         if !tried.insert((done.clone(), state.clone())) {
             continue;
+        }
+        let look = tried.len() * n * words % (1 << 22) < n * words;
+        if look && tried.len() > FREE && stop.load(Ordering::Relaxed) {
+            return None;
         }
         if tried.len() > REFUTE_MAX || tried.len() * n * words > LOOKS_MAX {
             return None;

@@ -87,7 +87,7 @@ impl<M: Model> Shrinking<'_, M> {
 
     /// The last few operations that are still a violation, or all.
     fn recent(&mut self) -> Vec<bool> {
-        recent_violation(self.problem, usize::MAX, self.budget).unwrap_or_else(|| {
+        recent_violation(self.problem, usize::MAX, &self.budget.into()).unwrap_or_else(|| {
             let mut all = vec![true; self.problem.ops.len()];
             let _ = self.problem.model.project(&self.problem.ops, &mut all, Property::Linearizable);
             all

@@ -1,12 +1,12 @@
 //! From a history to verdicts: builds the problems, searches, and lets nothing pass that the verifier does not accept.
 
-use crate::certify::{Refused, refute, replay};
+use crate::certify::{Refused, refute_unless, replay};
 use crate::core::{shrink, shrink_from};
 use crate::exact::Finding;
 use crate::model::Model;
 use crate::objects::{BuildError, Built, Object, build};
 use crate::problem::Problem;
-use crate::search::{Found, search};
+use crate::search::{At, Found, Stuck, Watched, search_watched};
 use crate::spec::{Spec, Specified};
 use crate::verdict::{Budget, Counterexample, Property, Reason, Verdict, Witness};
 use crate::with_model;
@@ -25,7 +25,7 @@ pub struct Limits<'a> {
     pub threads: usize,
     /// Counts configurations while they are visited.
     pub states: &'a AtomicU64,
-    /// Told whenever an object has been judged.
+    /// Told whenever an object has been judged, and every few thousand configurations of a search, from any thread.
     pub progress: Option<&'a (dyn Fn(Progress) + Sync)>,
 }
 
@@ -45,6 +45,8 @@ pub struct Progress {
     pub done: usize,
     /// Objects in all.
     pub objects: usize,
+    /// Where the search is that tells; `None` when an object has been judged.
+    pub at: Option<At>,
 }
 
 /// Why there is no judgement.
@@ -81,6 +83,8 @@ pub struct Judged {
     pub violations: Vec<Violation>,
     /// Per object, in the same order as in the judgement, the order that was found.
     pub witnesses: Vec<Option<Witness>>,
+    /// Per object, in the same order, where the search was stuck, if it gave up there.
+    pub stuck: Vec<Option<Stuck>>,
     /// Where the evidence of an exact method was refused and the search decided instead: one sentence for each object,
     /// for the warnings of the results. Each is a bug of this crate.
     pub disagreements: Vec<String>,
@@ -140,6 +144,7 @@ fn judge_as<M: Specified>(
         keys: Vec::with_capacity(parts.len()),
         violations: Vec::new(),
         witnesses: Vec::with_capacity(parts.len()),
+        stuck: Vec::with_capacity(parts.len()),
         disagreements: Vec::new(),
     };
     for part in parts {
@@ -157,7 +162,9 @@ fn judge_as<M: Specified>(
                 judged.violations.push(Violation { object, keys: part.violated, counterexample });
                 (Answer::Violated, String::new(), None)
             }
-            Verdict::Unknown(reason) => (Answer::Undecided, because(reason, part.states), None),
+            Verdict::Unknown(reason) => {
+                (Answer::Undecided, because(reason, part.states, part.stuck.as_ref()), None)
+            }
         };
         judgement.answer = worse(judgement.answer, answer);
         judgement.states += part.states;
@@ -172,6 +179,7 @@ fn judge_as<M: Specified>(
         });
         judged.witnesses.push(witness);
         judged.keys.push(part.keys);
+        judged.stuck.push(part.stuck);
     }
     Ok(judged)
 }
@@ -184,11 +192,18 @@ fn worse(a: Answer, b: Answer) -> Answer {
     }
 }
 
-fn because(reason: Reason, states: u64) -> String {
-    match reason {
+fn because(reason: Reason, states: u64, stuck: Option<&Stuck>) -> String {
+    let mut text = match reason {
         Reason::Stopped => format!("stopped after {states} states"),
         Reason::Memory => format!("memory limit reached after {states} states"),
+        Reason::Unverified => {
+            format!("no order was found, but what shows that is too much to be verified; {states} states")
+        }
+    };
+    if let Some(stuck) = stuck {
+        text += &format!(": {stuck}");
     }
+    text
 }
 
 /// What was found about one object, or about all together.
@@ -201,6 +216,7 @@ struct Part {
     verdict: Verdict,
     method: &'static str,
     states: u64,
+    stuck: Option<Stuck>,
     /// Which exact method said something that the verifier did not accept.
     disagreement: Option<String>,
 }
@@ -212,11 +228,17 @@ fn per_object<M: Model>(built: &Built<M>, limits: &Limits<'_>) -> Result<Vec<Par
     longest_first.sort_by_key(|&i| std::cmp::Reverse(objects[i].problem.ops.len()));
     let done = AtomicUsize::new(0);
     let one = |&i: &usize| {
-        let part =
-            linearizable(&objects[i], limits, limits.bytes / limits.threads.clamp(1, objects.len().max(1)));
+        let tell = |at| {
+            if let Some(progress) = limits.progress {
+                let done = done.load(Ordering::Relaxed);
+                progress(Progress { done, objects: objects.len(), at: Some(at) });
+            }
+        };
+        let bytes = limits.bytes / limits.threads.clamp(1, objects.len().max(1));
+        let part = linearizable(&objects[i], limits, bytes, &tell);
         let done = done.fetch_add(1, Ordering::Relaxed) + 1;
         if let Some(progress) = limits.progress {
-            progress(Progress { done, objects: objects.len() });
+            progress(Progress { done, objects: objects.len(), at: None });
         }
         part.map(|part| (i, part))
     };
@@ -245,7 +267,12 @@ fn on_all_threads<T: Sync, R: Send>(items: &[T], _threads: usize, work: impl Fn(
     items.iter().map(work).collect()
 }
 
-fn linearizable<M: Model>(object: &Object<M>, limits: &Limits<'_>, bytes: usize) -> Result<Part, JudgeError> {
+fn linearizable<M: Model>(
+    object: &Object<M>,
+    limits: &Limits<'_>,
+    bytes: usize,
+    tell: &(dyn Fn(At) + Sync),
+) -> Result<Part, JudgeError> {
     let states = AtomicU64::new(0);
     let budget = Budget { stop: limits.stop, bytes, states: &states };
     let problem = &object.problem;
@@ -258,15 +285,18 @@ fn linearizable<M: Model>(object: &Object<M>, limits: &Limits<'_>, bytes: usize)
             Err(what) => disagreement = Some(format!("method \"{method}\": {what}")),
         }
     }
-    let (verdict, method) = match decided {
-        Some(decided) => decided,
-        None => (by_search(problem, &budget)?, "search"),
+    let (verdict, method, stuck) = match decided {
+        Some((verdict, method)) => (verdict, method, None),
+        None => {
+            let (verdict, stuck) = by_search(problem, &Watched { budget: &budget, tell: Some(tell) })?;
+            (verdict, "search", stuck)
+        }
     };
     let states = states.into_inner();
     limits.states.fetch_add(states, Ordering::Relaxed);
     let (ops, unknown) = sizes(problem);
     let (keys, violated) = (object.keys.clone(), object.keys.clone());
-    Ok(Part { keys, violated, ops, unknown, verdict, method, states, disagreement })
+    Ok(Part { keys, violated, ops, unknown, verdict, method, states, stuck, disagreement })
 }
 
 /// The verdict of an exact method, once the verifier has accepted its evidence; `None` if that is too large to be verified.
@@ -285,10 +315,11 @@ fn believe<M: Model>(
             Ok(Some(Verdict::Valid(Witness { order })))
         }
         Finding::Violated { fatal, core } => {
-            let refuted = |counterexample: &Counterexample| match refute(
+            let refuted = |counterexample: &Counterexample| match refute_unless(
                 problem,
                 counterexample,
                 Property::Linearizable,
+                budget.stop,
             ) {
                 Ok(()) => Ok(true),
                 Err(Refused::TooLarge) => Ok(false),
@@ -305,19 +336,21 @@ fn believe<M: Model>(
     }
 }
 
-/// The verdict of the general search.
-fn by_search<M: Model>(problem: &Problem<M>, budget: &Budget<'_>) -> Result<Verdict, JudgeError> {
-    match search(problem, budget) {
-        Found::GaveUp(reason) => Ok(Verdict::Unknown(reason)),
+/// The verdict of the general search, and where it was stuck if it gave up.
+fn by_search<M: Model>(
+    problem: &Problem<M>,
+    watched: &Watched<'_>,
+) -> Result<(Verdict, Option<Stuck>), JudgeError> {
+    let (found, stuck) = search_watched(problem, watched);
+    let verdict = match found {
+        Found::GaveUp(reason) => Verdict::Unknown(reason),
         Found::Order(order) => {
             let order = order.iter().map(|&i| problem.ops[i as usize].source).collect();
-            accept(problem, Verdict::Valid(Witness { order }), Property::Linearizable)
+            Verdict::Valid(Witness { order })
         }
-        Found::Fatal(fatal) => {
-            let counterexample = shrink(problem, fatal, budget);
-            accept(problem, Verdict::Invalid(counterexample), Property::Linearizable)
-        }
-    }
+        Found::Fatal(fatal) => Verdict::Invalid(shrink(problem, fatal, watched.budget)),
+    };
+    Ok((accept(problem, verdict, Property::Linearizable, watched.budget)?, stuck))
 }
 
 /// All objects together.
@@ -331,7 +364,7 @@ fn together<M: Model>(history: &History, built: Built<M>, limits: &Limits<'_>) -
     };
     let problem = built.joined(name);
     let (verdict, method) = crate::sequential::sequential(&problem, &budget);
-    let verdict = accept(&problem, verdict, Property::Sequential)?;
+    let verdict = accept(&problem, verdict, Property::Sequential, &budget)?;
     let mut violated: Vec<ValueId> = Vec::new();
     if let Verdict::Invalid(counterexample) = &verdict {
         let in_core = |source: &u32| counterexample.core.contains(source);
@@ -342,13 +375,23 @@ fn together<M: Model>(history: &History, built: Built<M>, limits: &Limits<'_>) -
         violated.extend(objects.iter().flat_map(|&object| &keys_of[object as usize]));
     }
     if let Some(progress) = limits.progress {
-        progress(Progress { done: 1, objects: 1 });
+        progress(Progress { done: 1, objects: 1, at: None });
     }
     let states = states.into_inner();
     limits.states.fetch_add(states, Ordering::Relaxed);
     let (ops, unknown) = sizes(&problem);
     let keys = keys_of.into_iter().flatten().collect();
-    Ok(Part { keys, violated, ops, unknown, verdict, method: method.name(), states, disagreement: None })
+    Ok(Part {
+        keys,
+        violated,
+        ops,
+        unknown,
+        verdict,
+        method: method.name(),
+        states,
+        stuck: None,
+        disagreement: None,
+    })
 }
 
 fn sizes<M: Model>(problem: &Problem<M>) -> (u32, u32) {
@@ -361,17 +404,20 @@ fn accept<M: Model>(
     problem: &Problem<M>,
     verdict: Verdict,
     property: Property,
+    budget: &Budget<'_>,
 ) -> Result<Verdict, JudgeError> {
     match &verdict {
         Verdict::Unknown(_) => {}
         Verdict::Valid(witness) => {
             replay(problem, &witness.order, property).map_err(JudgeError::Disagreement)?;
         }
-        Verdict::Invalid(counterexample) => match refute(problem, counterexample, property) {
-            Ok(()) => {}
-            Err(Refused::TooLarge) => return Ok(Verdict::Unknown(Reason::Memory)),
-            Err(Refused::Wrong(what)) => return Err(JudgeError::Disagreement(what)),
-        },
+        Verdict::Invalid(counterexample) => {
+            match refute_unless(problem, counterexample, property, budget.stop) {
+                Ok(()) => {}
+                Err(Refused::TooLarge) => return Ok(Verdict::Unknown(Reason::Unverified)),
+                Err(Refused::Wrong(what)) => return Err(JudgeError::Disagreement(what)),
+            }
+        }
     }
     Ok(verdict)
 }
@@ -432,7 +478,7 @@ mod tests {
         let object = Object { keys: Vec::new(), problem: Problem { model: Liar { most, claims }, ops } };
         let (stop, states) = (AtomicBool::new(false), AtomicU64::new(0));
         let limits = Limits { stop: &stop, bytes: 1 << 20, threads: 1, states: &states, progress: None };
-        linearizable(&object, &limits, 1 << 20).expect("a verdict")
+        linearizable(&object, &limits, 1 << 20, &|_| ()).expect("a verdict")
     }
 
     #[test]

@@ -72,5 +72,6 @@ pub use keyed::{Keyed, KeyedOp};
 pub use model::{IllFormed, Model};
 pub use objects::{Built, build};
 pub use problem::{ObjOp, Problem};
+pub use search::{At, Stuck};
 pub use spec::{FailedCas, ModelName, NilRead, Spec, auto_model};
 pub use verdict::{Budget, Counterexample, Property, Reason, Verdict, Witness};

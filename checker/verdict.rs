@@ -82,6 +82,8 @@ pub enum Reason {
     Stopped,
     /// The search would have needed more than [`Budget::bytes`].
     Memory,
+    /// There is no order, but what shows that is too large to be verified, or there was no time left for it.
+    Unverified,
 }
 
 /// What a search may spend. The clock is outside: whoever owns it sets `stop`.

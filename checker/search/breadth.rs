@@ -3,7 +3,7 @@
 
 use super::bits::Bits;
 use super::config::{Config, Taken, Visited};
-use super::meter::Meter;
+use super::meter::{At, Meter, vec_bytes};
 use super::moves::{Move, Mover};
 use super::race::Ended;
 use super::window::Window;
@@ -50,7 +50,7 @@ impl<'p, B: Bits> Breadth<'p, B> {
                 let (_, node) = self.work.first().expect("a layer that was reached has configurations");
                 return Some(Ended::Found(self.past.until(*node)));
             }
-            if meter.pause(|| self.bytes()) {
+            if meter.pause(|| self.at()) {
                 return None;
             }
             match self.work.pop() {
@@ -91,14 +91,35 @@ impl<'p, B: Bits> Breadth<'p, B> {
         }
     }
 
+    /// The return that it waits for.
+    pub(crate) fn layer(&self) -> u32 {
+        self.layer
+    }
+
+    /// Gives its memory back; it cannot go on.
+    pub(crate) fn forget(&mut self) {
+        (self.visited, self.work, self.next) = (Visited::new(), Vec::new(), Vec::new());
+        (self.moves, self.past) = (Vec::new(), Past::default());
+        self.mover.forget();
+    }
+
+    fn at(&self) -> At {
+        let of = self.mover.plan.done.len() as u32;
+        let open = self.window.open().count() as u32;
+        At { depth: self.layer, of, open, bytes: self.bytes() as u64, states: 0 }
+    }
+
     fn bytes(&self) -> usize {
-        let held = self.work.capacity() + self.next.capacity();
         let heap = self.work.first().map_or(0, |(config, _)| config.done.heap_bytes() * 2);
         self.visited.bytes()
             + self.mover.bytes()
             + self.window.bytes()
-            + held * (size_of::<(Config<B>, Node)>() + heap)
-            + self.past.nodes.capacity() * size_of::<(Node, Taken)>() * 2
+            + vec_bytes(&self.work)
+            + vec_bytes(&self.next)
+            + (self.work.len() + self.next.len()) * heap
+            + vec_bytes(&self.past.nodes)
+            // While it is cleared up, each has a number.
+            + self.past.nodes.len() * size_of::<Node>()
     }
 }
 

@@ -1,6 +1,7 @@
 //! Where a search stands: the layer, who is done, the state, and the indeterminate operations used up.
 
 use super::bits::Bits;
+use super::meter::{table_bytes, vec_bytes};
 use super::plan::Plan;
 use super::steps::{Class, START, StateId};
 use rustc_hash::FxHashMap;
@@ -62,7 +63,8 @@ impl Counts {
             return number;
         }
         let number = self.all.len() as u32;
-        self.bytes += used.len() * 16 + 64;
+        // Twice, each an allocation of its own.
+        self.bytes += used.len() * 16 + 32;
         self.all.push(used.clone());
         self.numbers.insert(used, number);
         number
@@ -86,7 +88,6 @@ impl Counts {
         }
         let number = self.number(more.into());
         self.plus.insert((used, class), number);
-        self.bytes += 24;
         number
     }
 
@@ -102,6 +103,9 @@ impl Counts {
 
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
+            + vec_bytes(&self.all)
+            + table_bytes(self.numbers.len(), self.numbers.capacity(), 24)
+            + table_bytes(self.plus.len(), self.plus.capacity(), 12)
     }
 }
 
@@ -193,9 +197,10 @@ impl<B: Bits> Visited<B> {
     /// Bytes in use.
     pub(crate) fn bytes(&self) -> usize {
         let heap = self.entries.first().map_or(0, |entry| entry.done.heap_bytes());
-        self.heads.capacity() * (size_of::<(u32, StateId, B)>() + 5 + heap)
-            + self.entries.capacity() * (size_of::<Entry<B>>() + 2 * heap)
-            + self.free.capacity() * 4
+        table_bytes(self.heads.len(), self.heads.capacity(), size_of::<((u32, StateId, B), u32)>())
+            + vec_bytes(&self.entries)
+            + vec_bytes(&self.free)
+            + (self.heads.len() + 2 * self.entries.len()) * heap
     }
 }
 

@@ -3,7 +3,7 @@
 
 use super::bits::Bits;
 use super::config::{Config, Taken, Visited};
-use super::meter::Meter;
+use super::meter::{At, Meter, vec_bytes};
 use super::moves::{Move, Mover};
 use super::race::Ended;
 use super::window::Window;
@@ -22,8 +22,10 @@ pub(crate) struct Depth<'p, B> {
 
 struct Frame<B> {
     config: Config<B>,
-    taken: usize,
-    moves: usize,
+    /// How much was taken to get there.
+    taken: u32,
+    /// Where its moves begin; they end where those of the next frame begin. There is at least one.
+    moves: u32,
 }
 
 impl<'p, B: Bits> Depth<'p, B> {
@@ -49,6 +51,9 @@ impl<'p, B: Bits> Depth<'p, B> {
             }
         }
         loop {
+            if meter.pause(|| self.at()) {
+                return None;
+            }
             let Some(frame) = self.stack.last() else {
                 // Without looking ahead, it gets exactly as far as there are orders.
                 return Some(match self.mover.ahead {
@@ -56,18 +61,15 @@ impl<'p, B: Bits> Depth<'p, B> {
                     false => Ended::Nowhere(self.deepest),
                 });
             };
-            if meter.pause(|| self.bytes()) {
-                return None;
-            }
-            self.taken.truncate(frame.taken);
-            if self.moves.len() == frame.moves {
-                self.stack.pop();
-                continue;
-            }
-            let chosen = self.moves.pop().expect("a frame's moves are on top");
-            self.window.go(frame.config.layer);
+            self.taken.truncate(frame.taken as usize);
             let layer = frame.config.layer;
+            self.window.go(layer);
+            let chosen = self.moves.pop().expect("a frame's moves are on top");
             let (next, took) = self.mover.apply(&frame.config, &self.window, chosen);
+            // Nobody comes back to a frame without another choice.
+            if self.moves.len() == frame.moves as usize {
+                self.stack.pop();
+            }
             self.taken.extend(took.map(|index| (index, layer)));
             if self.enter(next, meter) {
                 return Some(Ended::Found(std::mem::take(&mut self.taken)));
@@ -98,7 +100,8 @@ impl<'p, B: Bits> Depth<'p, B> {
         let moves = self.moves.len();
         self.mover.moves(&config, &self.window, &mut self.moves);
         if self.moves.len() > moves {
-            self.stack.push(Frame { config, taken: self.taken.len(), moves });
+            let taken = self.taken.len() as u32;
+            self.stack.push(Frame { config, taken, moves: moves as u32 });
         }
         false
     }
@@ -108,13 +111,26 @@ impl<'p, B: Bits> Depth<'p, B> {
         self.deepest
     }
 
+    /// Gives its memory back; it cannot go on.
+    pub(crate) fn forget(&mut self) {
+        (self.visited, self.stack, self.moves) = (Visited::new(), Vec::new(), Vec::new());
+        self.taken = Vec::new();
+        self.mover.forget();
+    }
+
+    fn at(&self) -> At {
+        let of = self.mover.plan.done.len() as u32;
+        let open = self.window.open().count() as u32;
+        At { depth: self.deepest, of, open, bytes: self.bytes() as u64, states: 0 }
+    }
+
     fn bytes(&self) -> usize {
         self.visited.bytes()
             + self.mover.bytes()
             + self.window.bytes()
-            + self.stack.capacity() * size_of::<Frame<B>>()
+            + vec_bytes(&self.stack)
             + self.stack.first().map_or(0, |f| f.config.done.heap_bytes() * 2 * self.stack.len())
-            + self.moves.capacity() * size_of::<Move>()
-            + self.taken.capacity() * size_of::<Taken>()
+            + vec_bytes(&self.moves)
+            + vec_bytes(&self.taken)
     }
 }

@@ -15,6 +15,7 @@ mod plan;
 mod race;
 mod recent;
 mod steps;
+mod stuck;
 mod window;
 
 use crate::model::Model;
@@ -24,11 +25,14 @@ use breadth::Breadth;
 use depth::Depth;
 use history::NEVER;
 use meter::Meter;
+pub use meter::{At, Watched};
 use moves::Mover;
 use plan::Plan;
 use race::{Ended, Raced, race, raced};
 pub(crate) use recent::recent_violation;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
+pub use stuck::Stuck;
+use stuck::stuck_at;
 
 /// What the search found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,21 +54,40 @@ pub fn search<M: Model>(problem: &Problem<M>, budget: &Budget<'_>) -> Found {
 /// [`search`] that gives up after about so many configurations ([`Reason::Memory`]). With fewer than 100 000 the answer is
 /// always the same, whatever else the machine does.
 pub fn search_up_to<M: Model>(problem: &Problem<M>, budget: &Budget<'_>, configurations: u64) -> Found {
-    match race(problem, budget, configurations, true) {
-        Raced::Order(order) => Found::Order(order),
-        Raced::GaveUp(reason) => Found::GaveUp(reason),
-        Raced::Fatal(index) => Found::Fatal(index),
-        Raced::None(from) => first_fatal(problem, from, budget, configurations),
+    within(problem, &budget.into(), configurations).unwrap_or_else(|(reason, _)| Found::GaveUp(reason))
+}
+
+/// [`search`] that tells somebody where it is, and where it was stuck if it gave up.
+pub fn search_watched<M: Model>(problem: &Problem<M>, watched: &Watched<'_>) -> (Found, Option<Stuck>) {
+    let states = || watched.budget.states.load(Ordering::Relaxed);
+    match within(problem, watched, u64::MAX) {
+        Ok(found) => (found, None),
+        Err((reason, layer)) => (Found::GaveUp(reason), Some(stuck_at(problem, layer, states()))),
+    }
+}
+
+/// # Errors
+/// Why it gave up, and the return that it could not get past, by the order of returns.
+fn within<M: Model>(
+    problem: &Problem<M>,
+    watched: &Watched<'_>,
+    configurations: u64,
+) -> Result<Found, (Reason, u32)> {
+    match race(problem, watched, configurations, true) {
+        Raced::Order(order) => Ok(Found::Order(order)),
+        Raced::GaveUp(reason, layer) => Err((reason, layer)),
+        Raced::Fatal(index) => Ok(Found::Fatal(index)),
+        Raced::None(from) => first_fatal(problem, from, watched, configurations),
     }
 }
 
 /// Whether there is no legal order that keeps real time; `None` if that takes more than about so many configurations, or
 /// the budget.
 pub fn violated<M: Model>(problem: &Problem<M>, budget: &Budget<'_>, configurations: u64) -> Option<bool> {
-    match race(problem, budget, configurations, true) {
+    match race(problem, &budget.into(), configurations, true) {
         Raced::Order(_) => Some(false),
         Raced::Fatal(_) | Raced::None(_) => Some(true),
-        Raced::GaveUp(_) => None,
+        Raced::GaveUp(..) => None,
     }
 }
 
@@ -72,27 +95,35 @@ pub fn violated<M: Model>(problem: &Problem<M>, budget: &Budget<'_>, configurati
 #[doc(hidden)]
 pub fn search_by_each_engine<M: Model>(problem: &Problem<M>, budget: &Budget<'_>) -> [Found; 2] {
     let (plan, _) = Plan::new(problem, false);
-    let mover = || Mover::new(&plan, Plan::new(problem, false).1, false);
+    let (mover, watched) = (|| Mover::plain(&plan, problem), Watched::from(budget));
     let mut depth: Depth<'_, Box<[u64]>> = Depth::new(mover());
     let mut breadth: Breadth<'_, Box<[u64]>> = Breadth::new(mover());
     let never = AtomicBool::new(false);
     let found = |end: Option<Ended>| match end.map(|end| raced(problem, &plan, end)) {
         Some(Raced::Order(order)) => Found::Order(order),
         Some(Raced::Fatal(index)) => Found::Fatal(index),
-        Some(Raced::None(_) | Raced::GaveUp(_)) | None => Found::GaveUp(Reason::Memory),
+        Some(Raced::None(_) | Raced::GaveUp(..)) | None => Found::GaveUp(Reason::Memory),
     };
-    let meter = || Meter::new(budget, &never, budget.bytes, u64::MAX);
+    let meter = || Meter::new(&watched, &never, budget.bytes, u64::MAX);
     [found(depth.run(&mut meter())), found(breadth.run(&mut meter()))]
 }
 
 /// Whether the last operations of a history are a violation by themselves: for tests.
 #[doc(hidden)]
 pub fn violated_recently<M: Model>(problem: &Problem<M>, most: usize, budget: &Budget<'_>) -> bool {
-    recent_violation(problem, most, budget).is_some()
+    recent_violation(problem, most, &budget.into()).is_some()
 }
 
 /// The first return up to which there is no order, when it is known that there is one such from `from` on.
-fn first_fatal<M: Model>(problem: &Problem<M>, from: u32, budget: &Budget<'_>, most: u64) -> Found {
+///
+/// # Errors
+/// Why it gave up, and a return that some order reaches.
+fn first_fatal<M: Model>(
+    problem: &Problem<M>,
+    from: u32,
+    watched: &Watched<'_>,
+    most: u64,
+) -> Result<Found, (Reason, u32)> {
     let mut returns: Vec<(u32, u32)> =
         (0u32..).zip(&problem.ops).filter(|(_, op)| !op.indeterminate()).map(|(i, op)| (op.ret, i)).collect();
     returns.sort_unstable();
@@ -100,18 +131,18 @@ fn first_fatal<M: Model>(problem: &Problem<M>, from: u32, budget: &Budget<'_>, m
     let (mut low, mut high, mut stride) = (from as usize, returns.len() - 1, 1);
     let mut at = low;
     while low < high {
-        match race(&until(problem, returns[at].0), budget, most, true) {
-            Raced::GaveUp(reason) => return Found::GaveUp(reason),
+        match race(&until(problem, returns[at].0), watched, most, true) {
+            Raced::GaveUp(reason, layer) => return Err((reason, layer.max(low as u32))),
             Raced::Order(_) => low = at + 1,
             // The cut changes neither numbers nor anything up to that return.
-            Raced::Fatal(index) => return Found::Fatal(index),
+            Raced::Fatal(index) => return Ok(Found::Fatal(index)),
             Raced::None(_) => high = at,
         }
         at = if high < returns.len() - 1 { low + (high - low) / 2 } else { (low + stride).min(high - 1) };
         at = at.max(low).min(high.max(low));
         stride *= 2;
     }
-    Found::Fatal(returns[low].1)
+    Ok(Found::Fatal(returns[low].1))
 }
 
 /// The problem as it was known at this return: later ones are still open, and may not have happened.

@@ -26,6 +26,8 @@ use super::config::{Config, Counts, Debt};
 use super::plan::{Done, Kind, Plan};
 use super::steps::{Class, NOWHERE, StateId, Steps};
 use super::window::Window;
+use crate::model::Model;
+use crate::problem::Problem;
 use history::NEVER;
 
 /// A step of the search.
@@ -58,6 +60,17 @@ impl<'p> Mover<'p> {
         let offered = vec![0; plan.named_states];
         let classes = vec![0; plan.facts.len()];
         Mover { plan, steps, counts: Counts::new(), ahead, offered, classes, round: 0 }
+    }
+
+    /// For an engine that does not look ahead.
+    pub(crate) fn plain<M: Model>(plan: &'p Plan, problem: &'p Problem<M>) -> Mover<'p> {
+        Mover::new(plan, Steps::new(&problem.model, None, problem.ops.iter().map(|op| op.op)).0, false)
+    }
+
+    /// Gives its memory back; nothing can be asked any more.
+    pub(crate) fn forget(&mut self) {
+        self.steps.forget();
+        self.counts = Counts::new();
     }
 
     /// Bytes in use.
@@ -127,7 +140,7 @@ impl<'p> Mover<'p> {
         let promising = |m: &Move| match *m {
             Move::Drop => (true, true),
             Move::Take(id, to) => {
-                (id == config.layer || (needs != NOWHERE && to == needs), !plan.done[id as usize].forced.late)
+                (id == config.layer || (needs != NOWHERE && to == needs), !plan.place(id).late)
             }
             Move::Crash(number, to) => {
                 (needs != NOWHERE && to == needs, !plan.crashed[number as usize].forced.late)
@@ -152,10 +165,7 @@ impl<'p> Mover<'p> {
             match op.kind {
                 Kind::Pure => {}
                 Kind::Other => {
-                    if !config.done.has(op.slot)
-                        && self.offer_class(op.class)
-                        && op.forced.earliest <= latest[op.forced.group as usize]
-                    {
+                    if !config.done.has(op.slot) && self.offer_class(op.class) && self.in_turn(id, latest) {
                         let code = self.steps.code(config.state, op.class);
                         let last_need = stuck == 1 && facts.before == config.state;
                         if code != NOWHERE && (stuck == 0 || last_need || facts.after == config.state) {
@@ -271,6 +281,12 @@ impl<'p> Mover<'p> {
             || plan.crashed.iter().any(|group| rescues(group.class))
     }
 
+    /// Whether nothing that is still to be taken is forced to come before.
+    fn in_turn(&self, id: u32, latest: [u32; 2]) -> bool {
+        let forced = self.plan.place(id);
+        forced.earliest <= latest[forced.group as usize]
+    }
+
     /// Per group, the first place in the forced order that is still to be taken.
     fn latest<B: Bits>(&self, config: &Config<B>, window: &Window<'_, B>) -> [u32; 2] {
         let mut latest = [NEVER; 2];
@@ -283,8 +299,9 @@ impl<'p> Mover<'p> {
         for id in window.open() {
             let op = &self.plan.done[id as usize];
             if op.kind == Kind::Other && !config.done.has(op.slot) {
-                let first = &mut latest[op.forced.group as usize];
-                *first = op.forced.latest.min(*first);
+                let forced = self.plan.place(id);
+                let first = &mut latest[forced.group as usize];
+                *first = forced.latest.min(*first);
             }
         }
         for (number, crashed) in self.plan.crashed.iter().enumerate() {

@@ -15,7 +15,8 @@ use crate::model::{Forced, Model};
 use crate::problem::Problem;
 use history::NEVER;
 use rustc_hash::FxHashMap;
-use std::borrow::Cow;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 
 /// What the search may do with an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,8 +39,6 @@ pub(crate) struct Done {
     pub(crate) slot: u32,
     /// Index in the problem.
     pub(crate) index: u32,
-    /// Its place in the order that results force.
-    pub(crate) forced: Forced,
 }
 
 /// Indeterminate operations that are the same.
@@ -71,6 +70,8 @@ pub(crate) struct Plan {
     pub(crate) slots: usize,
     /// One more than the largest state that `facts` names.
     pub(crate) named_states: usize,
+    /// The places of completed operations in the order that results force, by return; empty if nothing is forced.
+    places: Vec<Forced>,
     /// Per group of [`Forced`], for each place in `by_invoke`, the smallest `latest` from there on; empty if nothing is
     /// forced.
     pub(crate) latest_from: [Vec<u32>; 2],
@@ -81,29 +82,15 @@ pub(crate) struct Plan {
 impl Plan {
     /// Lays out a problem. With `ahead`, what is heard later may tell what happened before. O(n log n).
     pub(crate) fn new<M: Model>(problem: &Problem<M>, ahead: bool) -> (Plan, Steps<'_>) {
-        let model = match ahead.then(|| problem.model.informed(&problem.ops)).flatten() {
-            Some(informed) => Cow::Owned(informed),
-            None => Cow::Borrowed(&problem.model),
-        };
-        let (steps, class_of, facts) = Steps::new(model, problem.ops.iter().map(|op| op.op));
+        let informed = ahead.then(|| problem.model.informed(&problem.ops)).flatten();
+        let (steps, class_of, facts) =
+            Steps::new(&problem.model, informed, problem.ops.iter().map(|op| op.op));
         let forced = if ahead { problem.model.forced_order(&problem.ops) } else { Vec::new() };
         let place = |index: usize| forced.get(index).copied().unwrap_or(Forced::FREE);
-        let mut done: Vec<Done> = Vec::with_capacity(problem.ops.len());
-        for (index, op) in problem.ops.iter().enumerate().filter(|(_, op)| !op.indeterminate()) {
-            let class = class_of[index];
-            let kind = match facts[class as usize] {
-                ClassFacts { pure: true, .. } => Kind::Pure,
-                ClassFacts { blind: true, .. } => Kind::Blind,
-                ClassFacts { .. } => Kind::Other,
-            };
-            let (index, forced) = (index as u32, place(index));
-            done.push(Done { invoke: op.invoke, ret: op.ret, class, kind, slot: 0, index, forced });
-        }
-        done.sort_unstable_by_key(|op| op.ret);
-        let mut by_invoke: Vec<u32> = (0..done.len() as u32).collect();
-        by_invoke.sort_unstable_by_key(|&id| done[id as usize].invoke);
-        let slots = colour(&mut done, &by_invoke);
-        let latest_from = if forced.is_empty() { Default::default() } else { latest_from(&done, &by_invoke) };
+        let (done, by_invoke, slots) = by_return(problem, &class_of, &facts);
+        let places = done.iter().map(|op| place(op.index as usize));
+        let places: Vec<Forced> = if forced.is_empty() { Vec::new() } else { places.collect() };
+        let latest_from = latest_from(&places, &by_invoke);
         let (crashed, crash_events) = crashed(problem, &class_of, &facts, &done, place);
         let named = |f: &ClassFacts| [f.before, f.after].into_iter().filter(|&s| s != NOWHERE);
         let named_states = facts.iter().flat_map(named).max().map_or(1, |s| s as usize + 1);
@@ -116,10 +103,17 @@ impl Plan {
             facts,
             slots,
             named_states,
+            places,
             latest_from,
             posts_known,
         };
         (plan, steps)
+    }
+
+    /// The place of a completed operation in the order that results force.
+    #[inline]
+    pub(crate) fn place(&self, id: u32) -> Forced {
+        self.places.get(id as usize).copied().unwrap_or(Forced::FREE)
     }
 
     /// What is known of the class of a completed operation.
@@ -129,17 +123,24 @@ impl Plan {
 
     /// Bytes in use.
     pub(crate) fn bytes(&self) -> usize {
-        self.done.len() * 40 + self.crash_events.len() * 16 + self.facts.len() * 16 + self.named_states * 8
+        (self.done.len() + self.places.len()) * size_of::<Done>()
+            + (self.by_invoke.len() + self.latest_from[0].len() * 2) * 4
+            + self.crash_events.len() * 16
+            + self.facts.len() * size_of::<ClassFacts>()
+            + self.named_states * 8
     }
 }
 
 /// [`Plan::latest_from`].
-fn latest_from(done: &[Done], by_invoke: &[u32]) -> [Vec<u32>; 2] {
+fn latest_from(places: &[Forced], by_invoke: &[u32]) -> [Vec<u32>; 2] {
+    if places.is_empty() {
+        return Default::default();
+    }
     [0, 1].map(|group| {
         let mut smallest = NEVER;
         let mut from = vec![NEVER; by_invoke.len() + 1];
         for (at, &id) in by_invoke.iter().enumerate().rev() {
-            let forced = done[id as usize].forced;
+            let forced = places[id as usize];
             if forced.group == group {
                 smallest = smallest.min(forced.latest);
             }
@@ -149,24 +150,45 @@ fn latest_from(done: &[Done], by_invoke: &[u32]) -> [Vec<u32>; 2] {
     })
 }
 
-/// Gives each operation the smallest free slot; the number of slots.
-fn colour(done: &mut [Done], by_invoke: &[u32]) -> usize {
-    let mut free = std::collections::BinaryHeap::new();
-    let (mut slots, mut returned) = (0, 0);
-    for &id in by_invoke {
-        while done[returned].ret < done[id as usize].invoke {
-            free.push(std::cmp::Reverse(done[returned].slot));
-            returned += 1;
-        }
-        done[id as usize].slot = match free.pop() {
-            Some(std::cmp::Reverse(slot)) => slot,
-            None => {
-                slots += 1;
-                slots - 1
-            }
+/// The operations that returned: by return, their numbers by invocation, and how many slots they need. One sweep over the
+/// invocations, with those that are open in a heap: O(n log width).
+fn by_return<M: Model>(
+    problem: &Problem<M>,
+    class_of: &[Class],
+    facts: &[ClassFacts],
+) -> (Vec<Done>, Vec<u32>, usize) {
+    let returned = problem.ops.iter().filter(|op| !op.indeterminate()).count();
+    let mut done: Vec<Done> = Vec::with_capacity(returned);
+    let mut by_invoke: Vec<u32> = Vec::with_capacity(returned);
+    // Return, place in the order of invocations, slot, index.
+    let mut open: BinaryHeap<Reverse<(u32, u32, u32, u32)>> = BinaryHeap::new();
+    let mut free: Vec<u32> = Vec::new();
+    let mut slots = 0;
+    let mut close = |(ret, at, slot, index): (u32, u32, u32, u32), by_invoke: &mut Vec<u32>| {
+        by_invoke[at as usize] = done.len() as u32;
+        let class = class_of[index as usize];
+        let kind = match facts[class as usize] {
+            ClassFacts { pure: true, .. } => Kind::Pure,
+            ClassFacts { blind: true, .. } => Kind::Blind,
+            ClassFacts { .. } => Kind::Other,
         };
+        done.push(Done { invoke: problem.ops[index as usize].invoke, ret, class, kind, slot, index });
+    };
+    for (op, index) in problem.ops.iter().zip(0..).filter(|(op, _)| !op.indeterminate()) {
+        while open.peek().is_some_and(|Reverse((ret, ..))| *ret < op.invoke) {
+            let Some(Reverse(first)) = open.pop() else { break };
+            free.push(first.2);
+            close(first, &mut by_invoke);
+        }
+        let slot = free.pop().unwrap_or(slots);
+        slots = slots.max(slot + 1);
+        open.push(Reverse((op.ret, by_invoke.len() as u32, slot, index)));
+        by_invoke.push(0);
     }
-    slots as usize
+    while let Some(Reverse(first)) = open.pop() {
+        close(first, &mut by_invoke);
+    }
+    (done, by_invoke, slots as usize)
 }
 
 /// Groups the indeterminate operations, without those whose effect nobody can see.

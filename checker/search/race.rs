@@ -4,7 +4,7 @@ use super::bits::Bits;
 use super::breadth::Breadth;
 use super::config::{Taken, order};
 use super::depth::Depth;
-use super::meter::Meter;
+use super::meter::{Meter, Watched};
 use super::moves::Mover;
 use super::plan::Plan;
 use super::recent::recent_violation;
@@ -12,7 +12,7 @@ use super::steps::Steps;
 use super::until;
 use crate::model::Model;
 use crate::problem::Problem;
-use crate::verdict::{Budget, Reason};
+use crate::verdict::Reason;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// How an engine ended.
@@ -33,8 +33,8 @@ pub(crate) enum Raced {
     Fatal(u32),
     /// There is none, and the fatal return is this one, by the order of returns, or a later one.
     None(u32),
-    /// The budget ended.
-    GaveUp(Reason),
+    /// The budget ended, and some order reaches all returns before this one, by the order of returns.
+    GaveUp(Reason, u32),
 }
 
 /// Configurations that an engine may look at in its first turn. Most histories need no second one.
@@ -48,13 +48,18 @@ const RECENT: usize = 512;
 
 /// Races the engines, until about `most` configurations were looked at. `look_back`: whether a search that does not end
 /// soon may look for a violation among the last few operations alone.
-pub(crate) fn race<M: Model>(problem: &Problem<M>, budget: &Budget<'_>, most: u64, look_back: bool) -> Raced {
+pub(crate) fn race<M: Model>(
+    problem: &Problem<M>,
+    watched: &Watched<'_>,
+    most: u64,
+    look_back: bool,
+) -> Raced {
     let (plan, steps) = Plan::new(problem, true);
     match plan.slots {
-        0..=64 => run::<M, [u64; 1]>(problem, &plan, steps, budget, most, look_back),
-        65..=128 => run::<M, [u64; 2]>(problem, &plan, steps, budget, most, look_back),
-        129..=256 => run::<M, [u64; 4]>(problem, &plan, steps, budget, most, look_back),
-        257.. => run::<M, Box<[u64]>>(problem, &plan, steps, budget, most, look_back),
+        0..=64 => run::<M, [u64; 1]>(problem, &plan, steps, watched, most, look_back),
+        65..=128 => run::<M, [u64; 2]>(problem, &plan, steps, watched, most, look_back),
+        129..=256 => run::<M, [u64; 4]>(problem, &plan, steps, watched, most, look_back),
+        257.. => run::<M, Box<[u64]>>(problem, &plan, steps, watched, most, look_back),
     }
 }
 
@@ -62,39 +67,41 @@ fn run<M: Model, B: Bits>(
     problem: &Problem<M>,
     plan: &Plan,
     steps: Steps<'_>,
-    budget: &Budget<'_>,
+    watched: &Watched<'_>,
     most: u64,
     look_back: bool,
 ) -> Raced {
-    let bytes = budget.bytes.saturating_sub(plan.bytes());
+    let bytes = watched.budget.bytes.saturating_sub(plan.bytes());
     let depth: Depth<'_, B> = Depth::new(Mover::new(plan, steps, true));
-    let mut race = Race { problem, plan, budget, depth, deep: None, looked: None };
+    let mut race = Race { problem, plan, watched, depth, deep: None, looked: None };
     // A long history that is easy is done in one go.
     let first = FIRST_TURN.max(2 * plan.done.len() as u64).min(most);
     let mut spent = first;
     if let Some(end) = race.depth(bytes, first) {
         return raced(problem, plan, end);
     }
-    if let Some(reason) = race.deep {
-        return Raced::GaveUp(reason);
+    if let Some(Reason::Stopped) = race.deep {
+        return Raced::GaveUp(Reason::Stopped, race.depth.deepest());
     }
     // Most histories never come here. A third of the memory for each engine; one that needs more rests.
     let bytes = bytes / 3;
-    let mover = |ahead| Mover::new(plan, Plan::new(problem, false).1, ahead);
-    let mut plain: Depth<'_, B> = Depth::new(mover(false));
-    let mut breadth: Breadth<'_, B> = Breadth::new(mover(false));
+    let mut plain: Depth<'_, B> = Depth::new(Mover::plain(plan, problem));
+    let mut breadth: Breadth<'_, B> = Breadth::new(Mover::plain(plan, problem));
     let (mut straight, mut wide) = (None, None);
     let mut turn = FIRST_TURN / 2;
     while turn < LONG || !cfg!(feature = "parallel") {
         if spent >= most {
-            return Raced::GaveUp(Reason::Memory);
+            return Raced::GaveUp(Reason::Memory, plain.deepest().max(breadth.layer()));
         }
         turn = turn.saturating_mul(2);
         spent = spent.saturating_add(3 * turn);
         // Without an eye on what comes later, depth first gets as far as there is an order: to the fatal return.
-        let straight_end = resting(&mut straight, budget, bytes, turn, |meter| plain.run(meter));
+        let straight_end = resting(&mut straight, watched, bytes, turn, |meter| plain.run(meter));
         if let Some(end) = straight_end {
             return raced(problem, plan, end);
+        }
+        if straight.is_some() {
+            plain.forget();
         }
         if look_back {
             for stuck in [race.depth.deepest(), plain.deepest()] {
@@ -103,16 +110,20 @@ fn run<M: Model, B: Bits>(
                 }
             }
         }
-        let wide_end = resting(&mut wide, budget, bytes, turn, |meter| breadth.run(meter));
+        let wide_end = resting(&mut wide, watched, bytes, turn, |meter| breadth.run(meter));
+        if wide.is_some() {
+            breadth.forget();
+        }
         if let Some(end) = wide_end.or_else(|| race.depth(bytes, turn)) {
             return raced(problem, plan, end);
         }
         if let Some(reason) = all_rest([straight, race.deep, wide]) {
-            return Raced::GaveUp(reason);
+            return Raced::GaveUp(reason, plain.deepest().max(breadth.layer()));
         }
     }
+    let straightest = plain.deepest();
     drop(plain);
-    race.in_threads(bytes, breadth, wide)
+    race.in_threads(bytes, breadth, wide, straightest)
 }
 
 /// Why all engines rest, if they do; one that was stopped stops the others.
@@ -127,7 +138,7 @@ fn all_rest(engines: [Option<Reason>; 3]) -> Option<Reason> {
 /// A turn for an engine, unless it rests.
 fn resting(
     rests: &mut Option<Reason>,
-    budget: &Budget<'_>,
+    watched: &Watched<'_>,
     bytes: usize,
     turn: u64,
     run: impl FnOnce(&mut Meter<'_>) -> Option<Ended>,
@@ -136,7 +147,7 @@ fn resting(
         return None;
     }
     let never = AtomicBool::new(false);
-    let mut meter = Meter::new(budget, &never, bytes, turn);
+    let mut meter = Meter::new(watched, &never, bytes, turn);
     let end = run(&mut meter);
     *rests = meter.out_of;
     end
@@ -145,7 +156,7 @@ fn resting(
 struct Race<'a, M: Model, B> {
     problem: &'a Problem<M>,
     plan: &'a Plan,
-    budget: &'a Budget<'a>,
+    watched: &'a Watched<'a>,
     depth: Depth<'a, B>,
     /// Why the depth-first engine rests.
     deep: Option<Reason>,
@@ -156,7 +167,11 @@ struct Race<'a, M: Model, B> {
 impl<M: Model, B: Bits> Race<'_, M, B> {
     fn depth(&mut self, bytes: usize, turn: u64) -> Option<Ended> {
         let depth = &mut self.depth;
-        resting(&mut self.deep, self.budget, bytes, turn, |meter| depth.run(meter))
+        let end = resting(&mut self.deep, self.watched, bytes, turn, |meter| depth.run(meter));
+        if self.deep.is_some() {
+            self.depth.forget();
+        }
+        end
     }
 
     /// Whether the last few operations before the return that a search is stuck at are a violation by themselves.
@@ -167,31 +182,37 @@ impl<M: Model, B: Bits> Race<'_, M, B> {
         }
         self.looked = Some(stuck);
         let known = until(self.problem, self.plan.done[stuck as usize].ret);
-        recent_violation(&known, RECENT, self.budget).is_some()
+        recent_violation(&known, RECENT, self.watched).is_some()
     }
 
-    /// Both engines at once, until one of them ends.
-    fn in_threads(mut self, bytes: usize, mut breadth: Breadth<'_, B>, wide: Option<Reason>) -> Raced {
+    /// Both engines at once, until one of them ends. Some order reaches `reached`.
+    fn in_threads(
+        mut self,
+        bytes: usize,
+        mut breadth: Breadth<'_, B>,
+        wide: Option<Reason>,
+        reached: u32,
+    ) -> Raced {
         let over = AtomicBool::new(false);
-        let budget = self.budget;
+        let watched = self.watched;
         let (depth, deep) = (&mut self.depth, self.deep);
         let (deep_end, wide_end) = std::thread::scope(|scope| {
             let over = &over;
             let depth = scope.spawn(move || {
-                let mut meter = Meter::new(budget, over, bytes, u64::MAX);
+                let mut meter = Meter::new(watched, over, bytes, u64::MAX);
                 let end = if deep.is_none() { depth.run(&mut meter) } else { None };
                 over.fetch_or(end.is_some(), Ordering::Relaxed);
                 end
             });
-            let mut meter = Meter::new(budget, over, bytes, u64::MAX);
+            let mut meter = Meter::new(watched, over, bytes, u64::MAX);
             let end = if wide.is_none() { breadth.run(&mut meter) } else { None };
             over.fetch_or(end.is_some(), Ordering::Relaxed);
             (depth.join().expect("the depth-first search does not panic"), end)
         });
+        let why = if watched.stopped() { Reason::Stopped } else { Reason::Memory };
         match wide_end.or(deep_end) {
             Some(end) => raced(self.problem, self.plan, end),
-            None if budget.stop.load(Ordering::Relaxed) => Raced::GaveUp(Reason::Stopped),
-            None => Raced::GaveUp(Reason::Memory),
+            None => Raced::GaveUp(why, reached.max(breadth.layer()).max(self.depth.deepest())),
         }
     }
 }

@@ -1,9 +1,11 @@
 //! A violation among the last few operations: found fast, where the whole history is hard.
 
+use super::meter::Watched;
 use super::race::{Raced, race};
 use crate::model::Model;
 use crate::problem::Problem;
-use crate::verdict::{Budget, Property};
+use crate::verdict::Property;
+use history::NEVER;
 
 /// Configurations that one attempt may take.
 const ATTEMPT: u64 = 20_000;
@@ -15,22 +17,25 @@ const ATTEMPT: u64 = 20_000;
 pub(crate) fn recent_violation<M: Model>(
     problem: &Problem<M>,
     most: usize,
-    budget: &Budget<'_>,
+    watched: &Watched<'_>,
 ) -> Option<Vec<bool>> {
-    let mut latest_first: Vec<usize> = (0..problem.ops.len()).collect();
-    latest_first.sort_by_key(|&i| std::cmp::Reverse(problem.ops[i].ret));
-    let open = latest_first.iter().take_while(|&&i| problem.ops[i].indeterminate()).count();
-    let most = most.min(problem.ops.len() - open);
+    let mut returns: Vec<u32> =
+        problem.ops.iter().filter(|op| !op.indeterminate()).map(|op| op.ret).collect();
+    let most = most.min(returns.len());
     let mut last = 8;
     loop {
-        let mut keep = vec![false; problem.ops.len()];
-        for &i in latest_first.iter().take(open + last.min(most)) {
-            keep[i] = true;
+        if watched.stopped() {
+            return None;
         }
+        let oldest = match returns.len() - last.min(most) {
+            all if all == returns.len() => NEVER,
+            earlier => *returns.select_nth_unstable(earlier).1,
+        };
+        let mut keep: Vec<bool> = problem.ops.iter().map(|op| op.ret >= oldest).collect();
         let small = problem.model.project(&problem.ops, &mut keep, Property::Linearizable);
-        match race(&small, budget, ATTEMPT, false) {
+        match race(&small, watched, ATTEMPT, false) {
             Raced::Fatal(_) | Raced::None(_) => return Some(keep),
-            Raced::Order(_) | Raced::GaveUp(_) => {}
+            Raced::Order(_) | Raced::GaveUp(..) => {}
         }
         if last >= most {
             return None;

@@ -1,5 +1,6 @@
 //! The model as a table: states and operations are small numbers, and each transition is computed once.
 
+use super::meter::{table_bytes, vec_bytes};
 use crate::model::Model;
 use rustc_hash::FxHashMap;
 use std::borrow::Cow;
@@ -35,6 +36,7 @@ trait Source {
     fn step(&mut self, state: StateId, class: Class, out: &mut Vec<StateId>);
     fn may_reach(&self, state: StateId, class: Class) -> bool;
     fn states(&self) -> usize;
+    fn forget(&mut self);
     fn bytes(&self) -> usize;
 }
 
@@ -61,15 +63,21 @@ pub(crate) struct ClassFacts {
 pub(crate) const START: StateId = 0;
 
 impl<'a> Steps<'a> {
-    /// Numbers the distinct operations of `ops`. O(operations).
+    /// Numbers the distinct operations of `ops`. The numbers and the facts are those of `model`, whether or not steps are
+    /// asked of an `informed` one. O(operations).
     pub(crate) fn new<M: Model>(
-        model: Cow<'a, M>,
+        model: &'a M,
+        informed: Option<M>,
         ops: impl Iterator<Item = M::Op>,
     ) -> (Steps<'a>, Vec<Class>, Vec<ClassFacts>) {
-        let start = model.init();
-        let mut source =
-            Numbered { model, ops: Vec::new(), states: Vec::new(), numbers: FxHashMap::default(), bytes: 0 };
-        source.number(start);
+        let mut source = Numbered {
+            model: Cow::Borrowed(model),
+            ops: Vec::new(),
+            states: Vec::new(),
+            numbers: FxHashMap::default(),
+            bytes: 0,
+        };
+        source.number(model.init());
         let mut classes: FxHashMap<M::Op, Class> = FxHashMap::default();
         let mut of_op = Vec::with_capacity(ops.size_hint().0);
         let mut facts = Vec::new();
@@ -81,6 +89,9 @@ impl<'a> Steps<'a> {
                 facts.push(source.facts(op));
             }
             of_op.push(class);
+        }
+        if let Some(informed) = informed {
+            source.model = Cow::Owned(informed);
         }
         let steps = Steps {
             classes: source.ops.len(),
@@ -163,11 +174,20 @@ impl<'a> Steps<'a> {
             .or_insert_with(|| source.may_reach(state, class))
     }
 
+    /// Gives its memory back; nothing can be asked any more.
+    pub(crate) fn forget(&mut self) {
+        self.source.forget();
+        (self.rows, self.several) = (Vec::new(), Vec::new());
+        (self.table, self.reached) = (FxHashMap::default(), FxHashMap::default());
+    }
+
     /// Bytes in use.
     pub(crate) fn bytes(&self) -> usize {
         self.source.bytes()
-            + self.rows.len() * 4
-            + (self.table.capacity() + self.reached.capacity()) * 13
+            + vec_bytes(&self.rows)
+            + table_bytes(self.table.len(), self.table.capacity(), 16)
+            + table_bytes(self.reached.len(), self.reached.capacity(), 16)
+            + vec_bytes(&self.several)
             + self.several.len() * 32
     }
 }
@@ -179,7 +199,8 @@ impl<M: Model> Numbered<'_, M> {
         }
         let number = self.states.len() as StateId;
         assert!(number < SEVERAL, "fewer than 2^31 states fit into memory");
-        self.bytes += 2 * self.model.state_bytes(&state) + 24;
+        // What a state holds on the heap is in the list and in the table, if a clone does not share it.
+        self.bytes += 2 * self.model.state_bytes(&state);
         self.states.push(state.clone());
         self.numbers.insert(state, number);
         number
@@ -224,7 +245,14 @@ where
         self.states.len()
     }
 
+    fn forget(&mut self) {
+        (self.states, self.numbers, self.bytes) = (Vec::new(), FxHashMap::default(), 0);
+    }
+
     fn bytes(&self) -> usize {
+        let numbered = size_of::<(M::State, StateId)>();
         self.bytes
+            + vec_bytes(&self.states)
+            + table_bytes(self.numbers.len(), self.numbers.capacity(), numbered)
     }
 }

@@ -109,7 +109,7 @@ fn decide_part<M: Model>(
             },
             Err(Reason::Stopped) => return (Answer::GaveUp(Reason::Stopped), Method::Saturation),
             // Too large for that, but perhaps not for a search.
-            Err(Reason::Memory) => {}
+            Err(Reason::Memory | Reason::Unverified) => {}
         }
         if let Found::Nothing = first {
             return (Answer::Nothing(all()), Method::Frontiers);

@@ -22,6 +22,7 @@ mod words;
 mod world;
 
 use crate::keyed::Keyed;
+use crate::ladder::Rung;
 use crate::model::Model;
 use crate::objects::{Built, build};
 use crate::problem::Problem;
@@ -43,10 +44,16 @@ pub use fingerprint::coincide;
 pub fn explain(
     history: &History,
     spec: &Spec,
-    property: Property,
+    property: impl Into<Rung>,
     counterexample: &Counterexample,
     id: u32,
 ) -> Anomaly {
+    let rung = property.into();
+    let property = match rung {
+        Rung::Linearizable => Property::Linearizable,
+        // One key alone, in the order of each process.
+        Rung::Sequential | Rung::Coherence => Property::Sequential,
+    };
     let (mut part, core, fatal) = part_of(history, counterexample);
     let told = crate::with_model!(spec.model, M => told::<M>(&mut part, spec, property, &core, fatal));
     let family = Family::of(spec.model.name());
@@ -68,7 +75,7 @@ pub fn explain(
     let mut anomaly = Anomaly {
         id,
         kind: finding.kind.to_string(),
-        property: property.name().to_string(),
+        property: rung.name().to_string(),
         model: spec.model.name().to_string(),
         sentence: sentence(finding.kind, told.core.len(), spec.model),
         story: story::story(&scene, &finding, &told.texts, counterexample.minimal),

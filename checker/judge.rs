@@ -3,6 +3,7 @@
 use crate::certify::{Refused, refute_unless, replay};
 use crate::core::{shrink, shrink_from};
 use crate::exact::Finding;
+use crate::ladder::Rung;
 use crate::model::Model;
 use crate::objects::{BuildError, Built, Object, build};
 use crate::problem::Problem;
@@ -101,23 +102,24 @@ pub struct Violation {
     pub counterexample: Counterexample,
 }
 
-/// Judges one property of a history. New values may be numbered on the way; nothing else of it changes.
+/// Judges one property of a history, by its [`Rung`] or its [`Property`]. New values may be numbered on the way; nothing else of it changes.
 ///
 /// # Errors
 /// An operation or a specification that does not fit the model, or evidence that the verifier refuses.
 pub fn judge(
     history: &mut History,
     spec: &Spec,
-    property: Property,
+    property: impl Into<Rung>,
     limits: &Limits<'_>,
 ) -> Result<Judged, JudgeError> {
+    let property = property.into();
     with_model!(spec.model, M => judge_as::<M>(history, spec, property, limits))
 }
 
 fn judge_as<M: Specified>(
     history: &mut History,
     spec: &Spec,
-    property: Property,
+    property: Rung,
     limits: &Limits<'_>,
 ) -> Result<Judged, JudgeError> {
     let built = build::<M>(history, spec).map_err(|error| match error {
@@ -126,10 +128,13 @@ fn judge_as<M: Specified>(
     })?;
     let keyed = built.objects.iter().any(|object| !object.keys.is_empty());
     let (parts, scope) = match property {
-        Property::Linearizable => {
-            (per_object(&built, limits)?, if keyed { "per key" } else { "whole history" })
+        Rung::Linearizable => {
+            (per_object(&built, limits, linearizable)?, if keyed { "per key" } else { "whole history" })
         }
-        Property::Sequential => (vec![together(history, built, limits)?], "whole history"),
+        Rung::Coherence => {
+            (per_object(&built, limits, coherent)?, if keyed { "per key" } else { "whole history" })
+        }
+        Rung::Sequential => (vec![together(history, built, limits)?], "whole history"),
     };
     let mut judged = Judged {
         judgement: Judgement {
@@ -222,7 +227,11 @@ struct Part {
 }
 
 /// Each object on its own, the longest first, on all threads; the result is in the order of the objects.
-fn per_object<M: Model>(built: &Built<M>, limits: &Limits<'_>) -> Result<Vec<Part>, JudgeError> {
+fn per_object<M: Model>(
+    built: &Built<M>,
+    limits: &Limits<'_>,
+    decide: impl Fn(&Object<M>, &Limits<'_>, usize, &(dyn Fn(At) + Sync)) -> Result<Part, JudgeError> + Sync,
+) -> Result<Vec<Part>, JudgeError> {
     let objects = &built.objects;
     let mut longest_first: Vec<usize> = (0..objects.len()).collect();
     longest_first.sort_by_key(|&i| std::cmp::Reverse(objects[i].problem.ops.len()));
@@ -235,7 +244,7 @@ fn per_object<M: Model>(built: &Built<M>, limits: &Limits<'_>) -> Result<Vec<Par
             }
         };
         let bytes = limits.bytes / limits.threads.clamp(1, objects.len().max(1));
-        let part = linearizable(&objects[i], limits, bytes, &tell);
+        let part = decide(&objects[i], limits, bytes, &tell);
         let done = done.fetch_add(1, Ordering::Relaxed) + 1;
         if let Some(progress) = limits.progress {
             progress(Progress { done, objects: objects.len(), at: None });
@@ -297,6 +306,27 @@ fn linearizable<M: Model>(
     let (ops, unknown) = sizes(problem);
     let (keys, violated) = (object.keys.clone(), object.keys.clone());
     Ok(Part { keys, violated, ops, unknown, verdict, method, states, stuck, disagreement })
+}
+
+/// Whether one object is sequentially consistent by itself.
+fn coherent<M: Model>(
+    object: &Object<M>,
+    limits: &Limits<'_>,
+    bytes: usize,
+    _: &(dyn Fn(At) + Sync),
+) -> Result<Part, JudgeError> {
+    let states = AtomicU64::new(0);
+    let budget = Budget { stop: limits.stop, bytes, states: &states };
+    let alone = Object { keys: object.keys.clone(), problem: object.problem.clone() };
+    let problem = Built { objects: vec![alone] }.joined(|_| String::new());
+    let (verdict, method) = crate::sequential::sequential(&problem, &budget);
+    let verdict = accept(&problem, verdict, Property::Sequential, &budget)?;
+    let states = states.into_inner();
+    limits.states.fetch_add(states, Ordering::Relaxed);
+    let (ops, unknown) = sizes(&problem);
+    let (keys, violated) = (object.keys.clone(), object.keys.clone());
+    let method = method.name();
+    Ok(Part { keys, violated, ops, unknown, verdict, method, states, stuck: None, disagreement: None })
 }
 
 /// The verdict of an exact method, once the verifier has accepted its evidence; `None` if that is too large to be verified.

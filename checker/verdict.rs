@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64};
 
-/// What is asked of a history.
+/// What one legal order of the operations shows. All that can be asked of a history: [`crate::Rung`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Property {
     /// One legal order that keeps real time (Herlihy and Wing 1990). Judged per object, which is exact.
@@ -22,14 +22,6 @@ impl Property {
         match self {
             Property::Linearizable => "linearizable",
             Property::Sequential => "sequential",
-        }
-    }
-
-    /// Whether every history that has this property has the other one.
-    pub fn implies(self, other: Property) -> bool {
-        match (self, other) {
-            (Property::Linearizable, _) | (Property::Sequential, Property::Sequential) => true,
-            (Property::Sequential, Property::Linearizable) => false,
         }
     }
 

@@ -37,6 +37,16 @@ pub fn adjective(property: &str) -> String {
     match property {
         "sequential" => "sequentially consistent".to_string(),
         "causal" => "causally consistent".to_string(),
+        "causal-convergence" => "causally convergent".to_string(),
+        "coherence" => "coherent".to_string(),
+        "pram" => "PRAM consistent".to_string(),
+        "causal-memory"
+        | "read-your-writes"
+        | "monotonic-reads"
+        | "monotonic-writes"
+        | "writes-follow-reads" => {
+            format!("{property} consistent")
+        }
         _ => property.replace('-', " "),
     }
 }

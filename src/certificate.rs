@@ -12,7 +12,7 @@
 
 use crate::exit::{self, Failure};
 use crate::judging::Question;
-use checker::{Claim, Counterexample, FailedCas, Judged, NilRead, Property, Says, Spec, Witness};
+use checker::{Claim, Counterexample, FailedCas, Judged, NilRead, Property, Rung, Says, Spec, Witness};
 use history::results::{Answer, Judgement};
 use history::{History, Value, ValueId, content_name};
 use serde::{Deserialize, Serialize};
@@ -123,13 +123,13 @@ impl Certificate {
         question: &Question,
         read: ReadAs,
         judgements: &[Judgement],
-        evidence: &[(Property, Judged)],
+        evidence: &[(Rung, Judged)],
     ) -> Certificate {
         let names = Names::of(history);
         let json = |keys: &[ValueId]| keys.iter().map(|&key| as_json(history.values.get(key))).collect();
         let mut statements = Vec::new();
         for judgement in judgements {
-            let Some((_, judged)) = evidence.iter().find(|(p, _)| p.name() == judgement.property) else {
+            let Some((rung, judged)) = evidence.iter().find(|(p, _)| p.name() == judgement.property) else {
                 // It was not searched, because a stronger property holds.
                 let by = judgement.objects.first().and_then(|o| o.method.strip_prefix("implied by "));
                 statements.push(Statement {
@@ -141,6 +141,7 @@ impl Certificate {
             for (at, object) in judged.judgement.objects.iter().enumerate() {
                 let mut said = Statement::empty(&judgement.property, json(&judged.keys[at]), object.answer);
                 let core = judged.violations.iter().find(|violation| violation.object == at);
+                let core = core.filter(|_| rung.of_one_order().is_some());
                 match (&judged.witnesses[at], core) {
                     (Some(witness), _) => said.order = Some(names.name(&witness.order)),
                     (None, Some(violation)) => {
@@ -175,7 +176,7 @@ impl Certificate {
     }
 
     /// Whether it is small enough to be kept with every run.
-    pub fn small(evidence: &[(Property, Judged)]) -> bool {
+    pub fn small(evidence: &[(Rung, Judged)]) -> bool {
         let ordered =
             |judged: &Judged| judged.witnesses.iter().flatten().map(|w| w.order.len()).sum::<usize>();
         evidence.iter().map(|(_, judged)| ordered(judged)).sum::<usize>() <= KEPT_MAX

@@ -11,7 +11,7 @@ use crate::judging::{self, Background, Question};
 use crate::run::{RunRecord, StageError, Thresholds, vacuous};
 use crate::store::Run;
 use crate::{show, subject};
-use checker::{FailedCas, ModelName, NilRead, Property, Spec};
+use checker::{FailedCas, ModelName, NilRead, Rung, Spec};
 use history::results::{Results, RunInfo};
 use history::{History, ReadOptions};
 use std::io;
@@ -28,9 +28,8 @@ pub fn question(workload: &dyn Workload, timeout: Duration) -> Result<Question, 
         Failure::new(exit::BUG, format!("workload {}: there is no {what} of that name", workload.name()))
     };
     let model = ModelName::find(workload.model()).ok_or_else(|| unknown("model"))?;
-    let properties = |names: &[&str]| -> Result<Vec<Property>, Failure> {
-        let find = |name: &&str| Property::all().iter().copied().find(|property| property.name() == *name);
-        names.iter().map(|name| find(name).ok_or_else(|| unknown("property"))).collect()
+    let properties = |names: &[&str]| -> Result<Vec<Rung>, Failure> {
+        names.iter().map(|name| Rung::find(name).ok_or_else(|| unknown("property"))).collect()
     };
     // Our own events say everything that they mean: a `fail` did not happen, a null was there.
     let spec = Spec { model, initial: None, failed_cas: FailedCas::Drop, nil_read: NilRead::Observe };

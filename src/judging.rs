@@ -2,7 +2,7 @@
 
 use crate::exit::{self, Failure};
 use crate::not_tested;
-use checker::{JudgeError, Judged, Limits, Progress, Property, Spec};
+use checker::{JudgeError, Judged, Limits, Progress, Rung, Spec};
 use history::History;
 use history::results::{
     Anomaly, Answer, CheckerInfo, FaultRecord, Judgement, ObjectJudgement, Results, RunInfo, SCHEMA, Verdict,
@@ -27,9 +27,9 @@ pub struct Question {
     /// What was assumed to get there, one sentence each.
     pub assumptions: Vec<String>,
     /// The properties that the exit code speaks of.
-    pub asked: Vec<Property>,
+    pub asked: Vec<Rung>,
     /// Properties that only inform; judged where an asked one is violated, or where `always_inform`.
-    pub inform: Vec<Property>,
+    pub inform: Vec<Rung>,
     /// Judge the informing properties even when nothing is violated.
     pub always_inform: bool,
     /// Time for each property.
@@ -57,7 +57,7 @@ pub struct Concluded {
     /// What is said.
     pub results: Results,
     /// Per property that was searched, why: orders and cores.
-    pub evidence: Vec<(Property, Judged)>,
+    pub evidence: Vec<(Rung, Judged)>,
 }
 
 /// Judges `history`, and explains it.
@@ -83,7 +83,7 @@ pub struct Found {
     /// One per property, in the order of the question.
     pub judgements: Vec<Judgement>,
     /// Per property that was searched here, why.
-    pub evidence: Vec<(Property, Judged)>,
+    pub evidence: Vec<(Rung, Judged)>,
     /// Explained violations, in the order of the judgements and their objects.
     pub anomalies: Vec<Anomaly>,
     /// Per anomaly, its object: the place of that in its judgement.
@@ -158,7 +158,7 @@ impl Found {
         &mut self,
         history: &mut History,
         question: &Question,
-        property: Property,
+        property: Rung,
         timeout: Duration,
         interrupt: &AtomicBool,
         quiet: bool,
@@ -228,13 +228,10 @@ fn verdict(answers: impl Iterator<Item = Answer> + Clone, vacuous: bool) -> Verd
     }
 }
 
-/// Linearizable implies sequential: a history that passed the stronger property is not searched again.
-fn implied(property: Property, judgements: &[Judgement]) -> Option<Judgement> {
-    let stronger = match property {
-        Property::Linearizable => return None,
-        Property::Sequential => Property::Linearizable,
-    };
-    let from = judgements.iter().find(|j| j.property == stronger.name() && j.answer == Answer::Holds)?;
+/// A history that passed a stronger property is not searched again.
+fn implied(property: Rung, judgements: &[Judgement]) -> Option<Judgement> {
+    let stronger = |name: &str| Rung::find(name).is_some_and(|rung| rung.reaches(property));
+    let from = judgements.iter().find(|j| j.answer == Answer::Holds && stronger(&j.property))?;
     let count = |of: fn(&ObjectJudgement) -> u32| from.objects.iter().map(of).sum();
     Some(Judgement {
         property: property.name().to_string(),
@@ -246,7 +243,7 @@ fn implied(property: Property, judgements: &[Judgement]) -> Option<Judgement> {
             ops: count(|object| object.ops),
             unknown: count(|object| object.unknown),
             answer: Answer::Holds,
-            method: format!("implied by {}", stronger.name()),
+            method: format!("implied by {}", from.property),
             states: 0,
             reason: String::new(),
         }],
@@ -262,7 +259,7 @@ fn threads(asked: usize) -> usize {
 fn judge_one(
     history: &mut History,
     question: &Question,
-    property: Property,
+    property: Rung,
     timeout: Duration,
     interrupt: &AtomicBool,
     quiet: bool,
@@ -348,7 +345,7 @@ fn watch(
     stop: &AtomicBool,
     latest: &Mutex<Option<Progress>>,
     interrupt: &AtomicBool,
-    property: Property,
+    property: Rung,
     quiet: bool,
 ) {
     let terminal = std::io::stderr().is_terminal();

@@ -6,7 +6,7 @@ use crate::config::no_such;
 use crate::exit::{self, Failure};
 use crate::judging::{Background, Concluded, Question};
 use crate::store::Run;
-use checker::{FailedCas, ModelName, NilRead, Property, Spec};
+use checker::{FailedCas, ModelName, NilRead, Rung, Spec};
 use history::{Format, History, Order, ReadError, ReadOptions, Value};
 use std::path::Path;
 
@@ -102,7 +102,7 @@ impl Subject {
         let required = properties(&args.require)?;
         let all = args.property.iter().any(|name| name == "all");
         let asked = match (all, required.is_empty()) {
-            (true, true) => vec![Property::Linearizable],
+            (true, true) => vec![Rung::Linearizable],
             (true, false) => required,
             (false, _) => {
                 let mut asked = named;
@@ -118,7 +118,7 @@ impl Subject {
             spec,
             assumptions,
             asked,
-            inform: Property::all().to_vec(),
+            inform: if all { Rung::all().to_vec() } else { vec![Rung::Linearizable, Rung::Sequential] },
             always_inform: all,
             timeout: args.limits.timeout.0,
             memory: args.limits.memory.0,
@@ -140,12 +140,12 @@ pub fn model(name: &str) -> Result<ModelName, Failure> {
 ///
 /// # Errors
 /// There is none (64), with the nearest name that there is.
-pub fn property(name: &str) -> Result<Property, Failure> {
-    let found = Property::all().iter().copied().find(|property| property.name() == name);
-    found.ok_or_else(|| no_such("property", name, Property::all().iter().map(|p| p.name()).chain(["all"])))
+pub fn property(name: &str) -> Result<Rung, Failure> {
+    let found = Rung::find(name);
+    found.ok_or_else(|| no_such("property", name, Rung::all().iter().map(|rung| rung.name()).chain(["all"])))
 }
 
-fn properties(names: &[String]) -> Result<Vec<Property>, Failure> {
+fn properties(names: &[String]) -> Result<Vec<Rung>, Failure> {
     let mut found = Vec::new();
     for name in names.iter().filter(|name| *name != "all") {
         let property = property(name)?;

@@ -11,7 +11,7 @@ use crate::run::{ProgressMode, RunConfig, RunRecord, Stage, StageConfig, Thresho
 use crate::signals::Signals;
 use crate::store::Run;
 use crate::{environment, subject, systems};
-use checker::Property;
+use checker::Rung;
 use history::results::{Answer, RunInfo, Verdict};
 use history::{ReadOptions, read_file};
 use std::path::Path;
@@ -120,8 +120,8 @@ fn parts(case: &Case) -> Result<Parts, Failure> {
     let system = systems::find(case.system).ok_or_else(|| unknown("system", case.system))?;
     let workload = workloads::find(case.workload).ok_or_else(|| unknown("workload", case.workload))?;
     let mut question = conclude::question(workload, JUDGING)?;
-    question.asked = vec![Property::Linearizable];
-    question.asked.extend(case.expected.sequential.map(|_| Property::Sequential));
+    question.asked = vec![Rung::Linearizable];
+    question.asked.extend(case.expected.sequential.map(|_| Rung::Sequential));
     Ok(Parts { system, workload, with: case.options(), question })
 }
 

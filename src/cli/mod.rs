@@ -116,7 +116,7 @@ pub struct QuestionArgs {
     /// The model; `auto` takes the smallest that knows every function seen (`perjury list models`).
     #[arg(long, default_value = "auto", value_name = "MODEL")]
     pub model: String,
-    /// A property that must hold (repeatable): linearizable, sequential, or `all`.
+    /// A property that must hold (repeatable; `perjury list properties`), or `all`.
     #[arg(long, default_value = "linearizable", value_name = "PROPERTY")]
     pub property: Vec<String>,
     /// The property that the exit code speaks of, where `--property all` only informs.

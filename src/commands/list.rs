@@ -3,7 +3,7 @@
 use crate::cli::Listing;
 use crate::exit::{self, Failure};
 use crate::{casebook, show, systems};
-use checker::{ModelName, Property};
+use checker::{ModelName, Rung};
 use history::Format;
 use std::fmt::Write;
 
@@ -16,9 +16,7 @@ pub fn run(what: Listing) -> Result<u8, Failure> {
         }
         Listing::Faults => table(nemesis::kinds().iter().map(|kind| (*kind, nemesis::about(kind)))),
         Listing::Models => table(ModelName::all().iter().map(|model| (model.name(), model.about()))),
-        Listing::Properties => {
-            table(Property::all().iter().map(|property| (property.name(), property.about())))
-        }
+        Listing::Properties => table(Rung::all().iter().map(|rung| (rung.name(), rung.about()))),
         Listing::Formats => table(Format::all().iter().map(|format| (format.name(), format.about()))),
         Listing::Kinds => table(checker::kinds::kinds().iter().map(|kind| (kind.name, kind.sentence))),
         Listing::Cases => table(casebook::cases().iter().map(|case| (case.name, case.about))),

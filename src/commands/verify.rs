@@ -6,7 +6,7 @@ use crate::exit::{self, Failure};
 use crate::judging::{count, grouped};
 use crate::show;
 use crate::subject::{Subject, property};
-use checker::{Confirmed, Property, Unconfirmed, confirm};
+use checker::{Confirmed, Rung, Unconfirmed, confirm};
 use history::results::Answer;
 use history::{History, content_name};
 
@@ -20,7 +20,7 @@ pub fn run(args: &VerifyArgs) -> Result<u8, Failure> {
     let malformed =
         |what: String| Failure::new(exit::HISTORY, format!("{file}: expected a certificate: {what}"));
     let spec = certificate.model.spec().map_err(malformed)?;
-    let mut properties: Vec<Property> = Vec::new();
+    let mut properties: Vec<Rung> = Vec::new();
     for said in &certificate.statements {
         let property = property(&said.property).map_err(|failure| malformed(failure.message))?;
         if !properties.contains(&property) {
@@ -50,7 +50,7 @@ pub fn run(args: &VerifyArgs) -> Result<u8, Failure> {
     }
     let names = Names::of(&history);
     let mut said: Vec<String> = Vec::new();
-    let mut proven: Vec<Property> = Vec::new();
+    let mut proven: Vec<Rung> = Vec::new();
     let mut claimed = false;
     for property in properties {
         let of_it: Vec<&Statement> =
@@ -72,11 +72,14 @@ pub fn run(args: &VerifyArgs) -> Result<u8, Failure> {
             said.push(format!("{}: nothing is claimed: {why}.", property.name()));
             continue;
         }
-        let claims = match certificate.claims(property, &mut history) {
+        let Some(of_one_order) = property.of_one_order() else {
+            return refuse(format!("{} has no evidence that can be checked here", property.name()));
+        };
+        let claims = match certificate.claims(of_one_order, &mut history) {
             Ok(claims) => claims,
             Err(why) => return refuse(format!("{}: {why}", property.name())),
         };
-        match confirm(&mut history, &spec, property, &claims) {
+        match confirm(&mut history, &spec, of_one_order, &claims) {
             Ok(confirmed) => {
                 claimed |= confirmed.held + confirmed.violated > 0;
                 if confirmed.violated + confirmed.undecided == 0 {
@@ -108,8 +111,8 @@ pub fn run(args: &VerifyArgs) -> Result<u8, Failure> {
 }
 
 /// Whether a property that was confirmed everywhere is stronger than another.
-fn implies(stronger: &str, property: Property, proven: &[Property]) -> bool {
-    proven.iter().any(|p| p.name() == stronger && p.implies(property))
+fn implies(stronger: &str, property: Rung, proven: &[Rung]) -> bool {
+    proven.iter().any(|p| p.name() == stronger && p.reaches(property))
 }
 
 fn few(keys: &[String]) -> String {
@@ -124,7 +127,7 @@ fn of_history(history: &History) -> String {
 }
 
 /// What was confirmed about one property.
-fn sentence(property: Property, confirmed: &Confirmed) -> String {
+fn sentence(property: Rung, confirmed: &Confirmed) -> String {
     let Confirmed { held, ordered, violated, refuted, undecided } = *confirmed;
     let mut parts = Vec::new();
     let objects =

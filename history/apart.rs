@@ -10,7 +10,8 @@ use crate::shard::Shard;
 use rustc_hash::FxHashSet;
 
 pub(crate) struct Apart {
-    shard: Shard,
+    /// What is not set apart; nothing if everything is.
+    shard: Option<Shard>,
     /// Open operations, and free places among them.
     pub ops: Vec<Op>,
     free: Vec<u32>,
@@ -33,7 +34,7 @@ enum Known {
 }
 
 impl Apart {
-    pub(crate) fn new(shard: Shard) -> Apart {
+    pub(crate) fn new(shard: Option<Shard>) -> Apart {
         Apart {
             shard,
             ops: Vec::new(),
@@ -49,12 +50,13 @@ impl Apart {
 
     /// Whether the key is of this shard.
     pub(crate) fn takes(&mut self, key: ValueId, values: &Interner) -> bool {
+        let Some(shard) = self.shard else { return false };
         let i = key.0 as usize;
         if i >= self.known.len() {
             self.known.resize(i + 1, Known::Nothing);
         }
         if self.known[i] == Known::Nothing {
-            self.known[i] = if self.shard.takes(values.get(key)) { Known::Ours } else { Known::Others };
+            self.known[i] = if shard.takes(values.get(key)) { Known::Ours } else { Known::Others };
         }
         self.known[i] == Known::Ours
     }
@@ -94,7 +96,7 @@ impl Apart {
     }
 
     /// Puts what turned out to be of this shard to the others, `ops`.
-    pub(crate) fn finish(mut self, ops: &mut Vec<Op>, values: &Interner) -> Part {
+    pub(crate) fn finish(mut self, ops: &mut Vec<Op>, values: &Interner) -> Option<Part> {
         let mut open = vec![true; self.ops.len()];
         self.free.iter().for_each(|&place| open[place as usize] = false);
         for (op, open) in std::mem::take(&mut self.ops).into_iter().zip(open) {
@@ -106,6 +108,7 @@ impl Apart {
             ops.append(&mut self.late);
             ops.sort_unstable_by_key(|op| op.invoke);
         }
-        Part { shard: self.shard, functions: self.functions, ops: self.seen }
+        let Apart { functions, seen, .. } = self;
+        self.shard.map(|shard| Part { shard, functions, ops: seen })
     }
 }

@@ -86,6 +86,7 @@ impl<'a> Draft<'a> {
             latency_ns: None,
             fault: None,
             phase: None,
+            weight: 0,
         };
         let (key, value, error) = (Atom::Null, Atom::Null, Atom::Null);
         Draft { raw, key, value, error, observed: None, seen: 0, foreign }
@@ -281,6 +282,13 @@ impl<'a> Draft<'a> {
         };
         (self.key, self.value) = (key, value);
         Ok(())
+    }
+
+    /// Bytes that the values may take if they are stored; equal ones are counted each time.
+    pub(crate) fn weigh(&mut self) {
+        let observed = self.observed.as_ref().map_or(0, Atom::bytes);
+        let bytes = self.value.bytes() + self.error.bytes() + observed;
+        self.raw.weight = u32::try_from(bytes).unwrap_or(u32::MAX);
     }
 
     /// Numbers the values.

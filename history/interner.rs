@@ -261,6 +261,12 @@ impl Interner {
         }
     }
 
+    /// Bytes that it takes in memory, about. O(values that are neither integers nor pairs).
+    pub(crate) fn bytes(&self) -> u64 {
+        let others: usize = self.others.iter().map(Value::bytes).sum();
+        (others + self.tags.len() * 9 + self.small.len() * 4 + self.ids.capacity() * 5) as u64
+    }
+
     /// How many distinct values there are, `null` included.
     pub fn len(&self) -> usize {
         self.tags.len()

@@ -56,6 +56,7 @@ mod scan;
 mod shard;
 mod sketch;
 mod stats;
+mod survey;
 mod text;
 mod value;
 
@@ -73,4 +74,5 @@ pub use read::{Order, ReadError, ReadOptions, read, read_events, read_file, visi
 pub use shard::Shard;
 pub use sketch::sketch;
 pub use stats::stats;
+pub use survey::{Passes, Survey};
 pub use value::Value;

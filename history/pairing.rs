@@ -103,7 +103,7 @@ impl Pairing {
         Pairing {
             own,
             ops: Vec::new(),
-            apart: shard.map(Apart::new),
+            apart: shard.map(|shard| Apart::new(Some(shard))),
             processes: Vec::new(),
             faults: Vec::new(),
             ranks: 0,
@@ -113,6 +113,11 @@ impl Pairing {
             sessions: FxHashMap::default(),
             sessions_count: 0,
         }
+    }
+
+    /// One that keeps no operation, and only finds what is no history.
+    pub(crate) fn that_forgets(own: bool) -> Pairing {
+        Pairing { apart: Some(Apart::new(None)), ..Pairing::new(own, None) }
     }
 
     pub(crate) fn event(&mut self, raw: &Raw, values: &Interner) -> Result<(), Wrong> {
@@ -301,7 +306,7 @@ impl Pairing {
                  each time it counts as a new process, with a name below zero"
             ));
         }
-        let part = self.apart.map(|apart| apart.finish(&mut self.ops, &values));
+        let part = self.apart.and_then(|apart| apart.finish(&mut self.ops, &values));
         // A call stands on its own line, after all earlier ones, and before its return.
         debug_assert!(self.ops.windows(2).all(|two| two[0].invoke < two[1].invoke));
         debug_assert!(

@@ -29,6 +29,8 @@ pub(crate) struct Raw {
     pub latency_ns: Option<u64>,
     pub fault: Option<u32>,
     pub phase: Option<Phase>,
+    /// Bytes that its values may take if they are stored, where they were not.
+    pub weight: u32,
 }
 
 /// Whose event it is.
@@ -81,6 +83,7 @@ impl Raw {
             latency_ns: event.latency_ns,
             fault: event.fault,
             phase: event.phase,
+            weight: 0,
         }
     }
 

@@ -167,7 +167,7 @@ impl Sink for Visitor<'_> {
     }
 }
 
-fn open(path: &Path) -> Result<(String, Box<dyn Read + Send>), ReadError> {
+pub(crate) fn open(path: &Path) -> Result<(String, Box<dyn Read + Send>), ReadError> {
     let name = path.display().to_string();
     if name == "-" {
         return Ok((name, Box::new(io::stdin())));
@@ -253,6 +253,8 @@ impl Out<'_> {
         }
         if wanted {
             draft.number(&mut self.values);
+        } else {
+            draft.weigh();
         }
         match self.sink.event(&draft.raw, &self.values, self.format).map_err(stop)? {
             ControlFlow::Continue(()) => Ok(()),
@@ -261,7 +263,7 @@ impl Out<'_> {
     }
 }
 
-fn stream(
+pub(crate) fn stream(
     name: &str,
     reader: Box<dyn Read + Send>,
     options: &ReadOptions,

@@ -84,6 +84,19 @@ impl Atom<'_> {
         }
     }
 
+    /// Bytes that it takes in an interner, at most about.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Atom::Null | Atom::Bool(_) => 0,
+            // As an integer alone, below a few ten thousand, it is surely shared.
+            Atom::Int(0..=9999) => 0,
+            Atom::Int(_) => 24,
+            Atom::Pair(_) => 48,
+            Atom::Text(text) => 64 + text.len(),
+            Atom::Other(value) => 64 + value.bytes(),
+        }
+    }
+
     pub(crate) fn to_value(&self) -> Value {
         match self {
             Atom::Null => Value::Null,

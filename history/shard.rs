@@ -41,7 +41,7 @@ impl Shard {
 
     /// Whether the key belongs to this part; exactly one of the `of` parts says so. O(size of the key).
     pub fn takes(self, key: &Value) -> bool {
-        hash(key) % u64::from(self.of) == u64::from(self.index - 1)
+        bucket(key, self.of) == self.index - 1
     }
 }
 
@@ -61,6 +61,11 @@ impl FromStr for Shard {
             .and_then(|(index, of)| Shard::new(index, of))
             .ok_or_else(|| format!("expected I/N with 1 ≤ I ≤ N, such as 2/8, found {text:?}"))
     }
+}
+
+/// Which of `of` parts the key belongs to, from 0.
+pub(crate) fn bucket(key: &Value, of: u32) -> u32 {
+    (hash(key) % u64::from(of)) as u32
 }
 
 fn hash(key: &Value) -> u64 {

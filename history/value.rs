@@ -74,6 +74,20 @@ impl Value {
         }
     }
 
+    /// Bytes that it takes in memory, about.
+    pub(crate) fn bytes(&self) -> usize {
+        const BLOCK: usize = 16;
+        let inner = match self {
+            Value::Null | Value::Bool(_) | Value::Int(_) => 0,
+            Value::Number(text) | Value::Text(text) => BLOCK + text.len(),
+            Value::List(items) => BLOCK + items.iter().map(Value::bytes).sum::<usize>(),
+            Value::Map(entries) => {
+                BLOCK + entries.iter().map(|(key, value)| key.bytes() + value.bytes()).sum::<usize>()
+            }
+        };
+        size_of::<Value>() + inner
+    }
+
     /// A list of values.
     pub fn list(items: impl IntoIterator<Item = Value>) -> Value {
         Value::List(items.into_iter().collect())

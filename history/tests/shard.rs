@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Dice, faults, ops, read_with};
-use history::{Event, History, Kind, Order, ReadError, ReadOptions, Shard};
+use history::{Event, History, Kind, Order, Passes, ReadError, ReadOptions, Shard, Survey};
 
 fn jsonl(events: &[Event]) -> Vec<u8> {
     let mut text = Vec::new();
@@ -149,4 +149,73 @@ fn a_history_without_keys_has_no_shards() {
         said,
         "h: expected operations with keys (a shard is made of whole keys), found none that names a key"
     );
+}
+
+/// A file that is gone when nobody needs it.
+struct Temporary(std::path::PathBuf);
+
+impl Temporary {
+    fn new(name: &str, text: &[u8]) -> Temporary {
+        let path = std::env::temp_dir().join(format!("perjury-{}-{name}", std::process::id()));
+        std::fs::write(&path, text).expect("a temporary file");
+        Temporary(path)
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        // A file that is left over does no harm.
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+#[test]
+fn a_survey_says_how_many_shards_fit_and_they_do() {
+    let mut text = String::new();
+    for i in 0..20_000 {
+        let (p, key) = (i % 4, i * 7 % 300);
+        for kind in ["invoke", "ok"] {
+            text += &format!(
+                "{{\"process\":{p},\"type\":\"{kind}\",\"f\":\"write\",\"key\":\"k{key}\",\"value\":{i}}}\n"
+            );
+        }
+    }
+    let file = Temporary::new("survey.jsonl", text.as_bytes());
+    let options = ReadOptions::default();
+    let survey = Survey::of(&file.0, &options).expect("a history");
+    assert_eq!((survey.ops, survey.keyed), (20_000, true));
+    let size = |history: &History| (history.ops.len() * (size_of::<history::Op>() + 100)) as u64;
+    let all = survey.bytes(100);
+    let whole = history::read_file(&file.0, &options).expect("a history");
+    assert!((size(&whole)..size(&whole) * 2).contains(&all), "{all} for {}", size(&whole));
+    assert_eq!(survey.passes(all, 100), Passes { of: 1, largest: all, fits: true });
+    for part in [2, 3, 10] {
+        let passes = survey.passes(all / part, 100);
+        assert!(passes.fits && passes.largest <= all / part, "{passes:?}");
+        assert!((part..part * 3).contains(&u64::from(passes.of)), "{passes:?}");
+        for shard in Shard::all(passes.of) {
+            let history = history::read_file(&file.0, &ReadOptions { shard: Some(shard), ..options });
+            assert!(size(&history.expect("a history")) <= passes.largest, "{passes:?}");
+        }
+    }
+    assert!(!survey.passes(1000, 100).fits, "a key is not split");
+}
+
+#[test]
+fn a_survey_finds_what_is_no_history_and_knows_keys_that_come_late() {
+    let call = "{\"process\":0,\"type\":\"invoke\",\"f\":\"take\"}\n";
+    let file = Temporary::new("survey-bad.jsonl", format!("{call}{call}").as_bytes());
+    let options = ReadOptions::default();
+    let refused = |path| history::read_file(path, &options).expect_err("a double call").to_string();
+    assert_eq!(Survey::of(&file.0, &options).expect_err("a double call").to_string(), refused(&file.0));
+    let late: String = (0..100)
+        .map(|i| format!("{call}{{\"process\":0,\"type\":\"ok\",\"f\":\"take\",\"key\":{i}}}\n"))
+        .collect();
+    let file = Temporary::new("survey-late.jsonl", late.as_bytes());
+    let survey = Survey::of(&file.0, &options).expect("a history");
+    assert!(survey.keyed);
+    assert!(survey.passes(survey.bytes(0) / 2, 0).fits);
+    let file = Temporary::new("survey-keyless.jsonl", call.as_bytes());
+    let survey = Survey::of(&file.0, &options).expect("a history");
+    assert_eq!((survey.ops, survey.keyed, survey.passes(1, 0).of), (1, false, 1));
 }

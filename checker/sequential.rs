@@ -7,14 +7,15 @@
 //! ```text
 //!   linearizable per object? ──▶ merge the orders                                           valid
 //!   values seen were written once?
-//!     ├─ frontier machine, a few choices per operation ──▶ order                            valid
+//!     ├─ frontier machine that learns from conflicts, a few choices per operation           either
 //!     ├─ saturation: what must come before what? ──▶ a circle                               invalid
-//!     └─ frontier machine, exhaustive                                                       either
+//!     └─ frontier machine on what saturation and the conflicts left open                    either
 //!   anything else: search over frontiers and states, each object alone first                either
 //! ```
 
 mod cells;
 mod chains;
+mod conflicts;
 mod decide;
 mod demand;
 mod frontier;

@@ -3,6 +3,8 @@
 //! A history is made of *contents* (what an operation asks and hears, over the values initial, 1 and 2) put on workers.
 //! A worker whose operation is never answered goes on as a new process.
 
+pub mod lagging;
+
 use crate::model::Model;
 use crate::problem::{ObjOp, Problem};
 use crate::spec::{FailedCas, ModelName, NilRead, Setup, Spec, Specified};

@@ -2,8 +2,9 @@
 
 use super::cells::{Cells, From, cells};
 use super::chains::Chains;
-use super::frontier::construct;
-use super::proof::prove;
+use super::conflicts::Conflicts;
+use super::frontier::{Built, construct};
+use super::proof::{behind, prove};
 use super::saturate::saturate;
 use super::search::{Found, search};
 use crate::keyed::Keyed;
@@ -92,31 +93,44 @@ fn decide_part<M: Model>(
         if let Some(i) = cells.from.iter().position(|from| *from == From::Nowhere) {
             return (Answer::Nothing(vec![cells.chains.ops[i].source]), Method::Saturation);
         }
-        // Most histories of working systems need about one choice for each write: try that before anything dear.
-        let first = if cells.exact {
-            let patience = most.min(2 * chains.ops.len() as u64 + 1000);
-            construct(&cells, &[], patience, budget)
-        } else {
-            Found::GaveUp(Reason::Stopped)
-        };
-        if let Found::Order(order) = first {
-            return (Answer::Order(cells.chains.sources(&order)), Method::Frontiers);
+        let mut conflicts = Conflicts::default();
+        if cells.exact {
+            // Most histories of working systems need about one choice for each write, and most violations are found
+            // after few conflicts: try that before anything dear.
+            let patience = most.min(4 * chains.ops.len() as u64 + 1000);
+            match construct(&cells, &[], &mut conflicts, patience, budget) {
+                Built::Order(order) => {
+                    return (Answer::Order(cells.chains.sources(&order)), Method::Frontiers);
+                }
+                Built::Nothing(refutation) => {
+                    let core = with_sources(&cells, refutation.ops);
+                    return (Answer::Nothing(cells.chains.sources(&core)), Method::Frontiers);
+                }
+                Built::GaveUp(_) => {}
+            }
         }
-        match saturate(&cells, budget) {
-            Ok(saturated) => match prove(&cells, &saturated) {
-                Some(proof) => return (Answer::Nothing(proof.operations()), Method::Saturation),
-                None => earlier = saturated.edges.iter().map(|e| (e.from, e.to)).collect(),
-            },
+        let saturated = match saturate(&cells, budget) {
+            Ok(saturated) => Some(saturated),
             Err(Reason::Stopped) => return (Answer::GaveUp(Reason::Stopped), Method::Saturation),
             // Too large for that, but perhaps not for a search.
-            Err(Reason::Memory | Reason::Unverified) => {}
+            Err(Reason::Memory | Reason::Unverified) => None,
+        };
+        if let Some(proof) = saturated.as_ref().and_then(|saturated| prove(&cells, saturated)) {
+            return (Answer::Nothing(proof.operations()), Method::Saturation);
         }
-        if let Found::Nothing = first {
-            return (Answer::Nothing(all()), Method::Frontiers);
-        }
+        earlier.extend(saturated.iter().flat_map(|s| s.edges.iter().map(|e| (e.from, e.to))));
         if cells.exact {
-            let found = construct(&cells, &earlier, most, budget);
-            return (answer(found, &cells.chains, all), Method::Frontiers);
+            let found = match construct(&cells, &earlier, &mut conflicts, most, budget) {
+                Built::Order(order) => Answer::Order(cells.chains.sources(&order)),
+                Built::Nothing(mut refutation) => {
+                    if let Some(saturated) = &saturated {
+                        refutation.ops.extend(behind(&cells, saturated, &refutation.earlier));
+                    }
+                    Answer::Nothing(cells.chains.sources(&with_sources(&cells, refutation.ops)))
+                }
+                Built::GaveUp(reason) => Answer::GaveUp(reason),
+            };
+            return (found, Method::Frontiers);
         }
         earlier = renumber(&cells, chains, &earlier);
     }
@@ -141,6 +155,19 @@ fn answer<O: Copy>(found: Found, chains: &Chains<O>, all: impl Fn() -> Vec<u32>)
         Found::Nothing => Answer::Nothing(all()),
         Found::GaveUp(reason) => Answer::GaveUp(reason),
     }
+}
+
+/// The same operations, and what those of them that only look have seen. Ascending.
+fn with_sources<O>(cells: &Cells<O>, mut ops: Vec<u32>) -> Vec<u32> {
+    let source = |&i: &u32| match cells.from[i as usize] {
+        From::Op(w) if !cells.writes[i as usize] => Some(w),
+        From::Op(_) | From::Blind | From::Initial | From::Unsure | From::Nowhere => None,
+    };
+    let sources: Vec<u32> = ops.iter().filter_map(source).collect();
+    ops.extend(sources);
+    ops.sort_unstable();
+    ops.dedup();
+    ops
 }
 
 /// Pairs of operations of `cells` as pairs of operations of `whole`.

@@ -58,16 +58,7 @@ pub(crate) fn prove<O: Copy>(cells: &Cells<O>, saturated: &Saturated) -> Option<
     if saturated.tangled.is_empty() {
         return None;
     }
-    let mut writer = Writer {
-        cells,
-        saturated,
-        leaving: Lists::new(
-            cells.chains.ops.len(),
-            (0..).zip(&saturated.edges).map(|(e, edge)| (edge.from, e)),
-        ),
-        proof: Proof { steps: Vec::new(), circle: Vec::new() },
-        written: FxHashMap::default(),
-    };
+    let mut writer = Writer::new(cells, saturated);
     // Before the last round there was no circle, so each has an edge of that round.
     let last = saturated.edges.last().map_or(0, |e| e.round);
     let tangled = |op: u32| saturated.tangled[op as usize];
@@ -93,6 +84,14 @@ pub(crate) fn prove<O: Copy>(cells: &Cells<O>, saturated: &Saturated) -> Option<
     Some(writer.into_proof())
 }
 
+/// The operations from which `edges` (indices) were derived.
+pub(crate) fn behind<O: Copy>(cells: &Cells<O>, saturated: &Saturated, edges: &[u32]) -> Vec<u32> {
+    let mut writer = Writer::new(cells, saturated);
+    let hops: Vec<Hop> = edges.iter().map(|&e| Hop::Over(e)).collect();
+    writer.explain(&hops);
+    writer.proof.operations()
+}
+
 /// One piece of a path.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum Hop {
@@ -111,7 +110,18 @@ struct Writer<'a, O> {
     written: FxHashMap<Hop, usize>,
 }
 
-impl<O: Copy> Writer<'_, O> {
+impl<'a, O: Copy> Writer<'a, O> {
+    fn new(cells: &'a Cells<O>, saturated: &'a Saturated) -> Writer<'a, O> {
+        let leaving = (0..).zip(&saturated.edges).map(|(e, edge)| (edge.from, e));
+        Writer {
+            cells,
+            saturated,
+            leaving: Lists::new(cells.chains.ops.len(), leaving),
+            proof: Proof { steps: Vec::new(), circle: Vec::new() },
+            written: FxHashMap::default(),
+        }
+    }
+
     /// The cheapest path from `a` to `b` over edges of earlier rounds than `round`: derived edges have to be explained,
     /// so they cost most, and program order nothing.
     fn path(&self, a: u32, b: u32, round: u32, within: &impl Fn(u32) -> bool) -> Option<(u32, Vec<Hop>)> {
@@ -177,8 +187,11 @@ impl<O: Copy> Writer<'_, O> {
                 Rule::Program | Rule::ReadsFrom | Rule::Initial => None,
             };
             let path = premise.map_or(Vec::new(), |(a, b)| {
-                let towards = |op| self.saturated.before(&self.cells.chains, op, b);
-                self.path(a, b, edge.round, &towards).expect("the edge was derived from a path").1
+                let between = |op| {
+                    let chains = &self.cells.chains;
+                    self.saturated.before(chains, a, op) && self.saturated.before(chains, op, b)
+                };
+                self.path(a, b, edge.round, &between).expect("the edge was derived from a path").1
             });
             open.extend(path.iter().filter_map(over));
             premises.insert(e, path);

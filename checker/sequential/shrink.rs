@@ -31,10 +31,10 @@ pub(crate) fn shrink<M: Model>(
         }
         shrinking.attempt(problem.ops.iter().map(|op| objects[op.op.object as usize]).collect());
     }
-    shrinking.leave_out_objects();
-    let minimal = shrinking.leave_out_operations();
-    let core = problem.ops.iter().zip(&shrinking.keep).filter(|(_, kept)| **kept).map(|(op, _)| op.source);
-    Counterexample { core: core.collect(), minimal, fatal: None }
+    if let Some(core) = shrinking.among_the_kept() {
+        return core;
+    }
+    shrinking.leave_out()
 }
 
 /// What became of an attempt to leave something out.
@@ -95,8 +95,37 @@ impl<M: Model> Shrinking<'_, M> {
         keep
     }
 
+    /// The same core, found without looking at what was left out already; `None` if that would matter.
+    fn among_the_kept(&self) -> Option<Counterexample> {
+        let mut keep = self.keep.clone();
+        let rest = self.problem.model.project(&self.problem.ops, &mut keep, Property::Sequential);
+        if rest.ops.len() * 2 > self.problem.ops.len() {
+            return None;
+        }
+        let core =
+            Shrinking { problem: &rest, budget: self.budget, keep: vec![true; rest.ops.len()] }.leave_out();
+        // What is gone may have explained something that became explicable only now.
+        let named = self.naming(&core.core);
+        let mut keep = named.clone();
+        let left = self.problem.model.project(&self.problem.ops, &mut keep, Property::Sequential);
+        let refuted = || matches!(decide(&left, TRIAL_CONFIGURATIONS, self.budget).0, Answer::Nothing(_));
+        (keep == named && refuted()).then_some(core)
+    }
+
+    /// Leaves out what can be left out.
+    fn leave_out(&mut self) -> Counterexample {
+        self.leave_out_objects();
+        let minimal = self.leave_out_operations();
+        let kept = self.problem.ops.iter().zip(&self.keep).filter(|(_, kept)| **kept);
+        Counterexample { core: kept.map(|(op, _)| op.source).collect(), minimal, fatal: None }
+    }
+
     fn leave_out_objects(&mut self) {
-        for object in 0..self.problem.model.objects.len() {
+        let mut touched: Vec<usize> =
+            self.kept().iter().map(|&i| self.problem.ops[i].op.object as usize).collect();
+        touched.sort_unstable();
+        touched.dedup();
+        for object in touched {
             let on_it = |i: &usize| self.problem.ops[*i].op.object as usize == object;
             let group: Vec<usize> = self.kept().into_iter().filter(on_it).collect();
             if !group.is_empty() && !self.stopped() {

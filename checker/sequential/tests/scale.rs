@@ -7,6 +7,8 @@ use crate::problem::{ObjOp, Problem};
 use crate::register::{Register, RegisterOp};
 use crate::sequential::{Method, accept_from_linearizations};
 use crate::spec::{FailedCas, NilRead};
+use crate::testing::Rng;
+use crate::testing::lagging::{Access, Lagging, Lie};
 use crate::verdict::Verdict;
 use history::ValueId;
 use std::time::Instant;
@@ -105,9 +107,61 @@ fn two_replicas_that_apply_two_writes_in_different_orders_are_found_among_many()
     let (verdict, method, states) = judge_counting(&problem);
     println!("two orders of two writes among 20 000 ops: {:?}, {states} choices", began.elapsed());
     let Verdict::Invalid(core) = verdict else { panic!("{verdict:?} by {method:?}") };
-    assert_eq!(method, Method::Saturation);
+    assert_eq!(method, Method::Frontiers);
     assert_eq!(core.core, [n, n + 1, n + 2, n + 3, n + 4, n + 5]);
     assert!(core.minimal);
+}
+
+/// The same with writes that are late too, and perhaps a lie.
+fn late(shape: Lagging, seed: u64) -> Problem<Keyed<Register>> {
+    let mut source = 0;
+    let op = |access: Access| {
+        let value = ValueId(access.value);
+        let op = if access.write { RegisterOp::Write(value) } else { RegisterOp::Read(value) };
+        source += 1;
+        ObjOp {
+            invoke: access.invoke,
+            ret: access.invoke + 1,
+            process: access.process,
+            source: source - 1,
+            op: KeyedOp { object: access.key, op },
+        }
+    };
+    let ops = shape.accesses(&mut Rng(seed)).into_iter().map(op).collect();
+    Problem { model: registers(shape.keys), ops }
+}
+
+#[test]
+fn late_processes_are_sequential_however_many_and_however_late() {
+    for (seed, (processes, keys, writes, lag)) in (0..).zip([
+        (8, 4, 30, 100),
+        (2, 1, 50, 1000),
+        (32, 100, 50, 1000),
+        (64, 4, 50, 300),
+        (500, 3, 30, 10),
+    ]) {
+        let shape = Lagging { ops: 4000, processes, keys, writes, lag, values: None, lie: None };
+        let problem = late(shape, seed);
+        assert!(stale_reads(&problem) > 400, "nothing linearizable");
+        let (verdict, method, states) = judge_counting(&problem);
+        println!("{shape:?}: {states} choices");
+        assert!(matches!(verdict, Verdict::Valid(_)), "{verdict:?} by {method:?}");
+        assert_eq!(method, Method::Frontiers);
+    }
+}
+
+#[test]
+fn a_lie_across_keys_is_found_among_late_processes_and_told_in_eight_operations() {
+    for seed in 0..10 {
+        for lie in [Lie::Message, Lie::StoreBuffer, Lie::Readers] {
+            let (lag, lie) = (1000, Some(lie));
+            let shape = Lagging { ops: 2000, processes: 8, keys: 4, writes: 30, lag, values: None, lie };
+            let problem = late(shape, seed);
+            let (verdict, method, states) = judge_counting(&problem);
+            let Verdict::Invalid(core) = verdict else { panic!("{verdict:?} by {method:?}") };
+            assert!(core.core.len() <= 8 && core.minimal, "{core:?} after {states} choices");
+        }
+    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! A missing key holds the empty string: a get that answers null and one that answers "" say the same.
 
 use crate::decode::{function, must_apply, refuse, unknown};
+use crate::exact::{self, Exact};
 use crate::model::{Access, IllFormed, Model, kept};
 use crate::problem::{ObjOp, Problem};
 use crate::sources::Sees;
@@ -192,6 +193,10 @@ impl Model for Kv {
     fn initial_value(&self) -> Option<ValueId> {
         // A string that no operation names has no number, and no operation can have seen it.
         Some(ValueId(self.numbers.get(&self.initial).copied().unwrap_or(u32::MAX)))
+    }
+
+    fn exact(&self, ops: &[ObjOp<KvOp>]) -> Option<Exact> {
+        exact::cell(ops, self.initial_value(), |op| self.access(op))
     }
 
     /// A string that is written once and read later is read behind what the key held before it.

@@ -1,6 +1,7 @@
 //! A register: a cell that is read and written, and with compare-and-set replaced if it holds what was expected.
 
 use crate::decode::{function, must_apply, pair, refuse, unknown};
+use crate::exact::{self, Exact};
 use crate::model::{Access, IllFormed, Model};
 use crate::problem::{ObjOp, Problem};
 use crate::sources::{self, Sees};
@@ -198,6 +199,19 @@ impl Model for Register {
 
     fn initial_value(&self) -> Option<ValueId> {
         Some(self.initial)
+    }
+
+    fn exact(&self, ops: &[ObjOp<RegisterOp>]) -> Option<Exact> {
+        exact::cell(ops, Some(self.initial), |op| match op {
+            // Illegal in every state, which no access is.
+            RegisterOp::CasSaw { expected, observed, .. } if expected == observed => None,
+            RegisterOp::Read(_)
+            | RegisterOp::Write(_)
+            | RegisterOp::Cas { .. }
+            | RegisterOp::CasUnchecked { .. }
+            | RegisterOp::CasRefused { .. }
+            | RegisterOp::CasSaw { .. } => Some(Access { sees: sees(op), leaves: leaves(op) }),
+        })
     }
 
     fn describe_op(&self, values: &Interner, op: RegisterOp) -> String {

@@ -5,6 +5,17 @@
 //! [`certify`](crate::certify) accepts the evidence, and otherwise the general search decides and a warning says so
 //! (`docs/methods.md`).
 
+mod cell;
+mod clusters;
+mod evidence;
+mod fatal;
+mod numbers;
+mod ranks;
+mod refusals;
+mod sources;
+
+pub(crate) use cell::cell;
+
 /// What a method found about the operations of one object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exact {

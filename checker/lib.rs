@@ -40,17 +40,23 @@
 
 pub mod certify;
 pub mod claim;
+pub mod container;
 pub mod core;
 pub mod counter;
 mod decode;
+pub mod delivery;
+pub mod element_set;
 pub mod exact;
 pub mod explain;
+pub mod fetch_add;
+pub mod ids;
 pub mod judge;
 pub mod keyed;
 pub mod kinds;
 pub mod kv;
 pub mod ladder;
 pub mod lock;
+pub mod log;
 pub mod model;
 pub mod multi_register;
 pub mod mutex;
@@ -60,12 +66,14 @@ pub mod problem;
 pub mod queue;
 pub mod register;
 pub mod search;
+pub mod semaphore;
 pub mod sequential;
 pub mod set;
 mod sources;
 pub mod spec;
 pub mod testing;
 pub mod verdict;
+pub mod versioned;
 
 pub use claim::{Claim, Confirmed, Says, Unconfirmed, confirm};
 pub use judge::{JudgeError, Judged, Limits, Progress, Violation, judge};

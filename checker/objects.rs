@@ -42,6 +42,7 @@ pub enum BuildError {
 pub fn build<M: Specified>(history: &mut History, spec: &Spec) -> Result<Built<M>, BuildError> {
     let (of_op, keys) = match spec.model {
         ModelName::MultiRegister => by_joined_keys(history)?,
+        ModelName::ElementSet => by_element(history),
         ModelName::Register
         | ModelName::CasRegister
         | ModelName::Kv
@@ -49,7 +50,19 @@ pub fn build<M: Specified>(history: &mut History, spec: &Spec) -> Result<Built<M
         | ModelName::Queue
         | ModelName::Counter
         | ModelName::Mutex
-        | ModelName::Lock => by_key(history),
+        | ModelName::Lock
+        | ModelName::VersionedRegister
+        | ModelName::RevisionRegister
+        | ModelName::AppendLog
+        | ModelName::ListAppend
+        | ModelName::FetchAdd
+        | ModelName::UniqueIds
+        | ModelName::MonotonicIds
+        | ModelName::Bag
+        | ModelName::Stack
+        | ModelName::PriorityQueue
+        | ModelName::Delivery
+        | ModelName::Semaphore => by_key(history),
     };
     let mut sizes = vec![0; keys.len()];
     for &object in &of_op {
@@ -114,6 +127,20 @@ fn by_key(history: &History) -> (Vec<u32>, Vec<Vec<ValueId>>) {
     let of_op = history.ops.iter().map(|op| {
         *numbers.entry(op.key).or_insert_with(|| {
             keys.push(if op.key == ValueId::NULL { Vec::new() } else { vec![op.key] });
+            keys.len() as u32 - 1
+        })
+    });
+    (of_op.collect(), keys)
+}
+
+/// One object per element of each set: elements do not meet, so a set is as linearizable as its elements are (Horn and
+/// Kroening 2015). The keys of an object are the set's, if it has one, and the element.
+fn by_element(history: &History) -> (Vec<u32>, Vec<Vec<ValueId>>) {
+    let mut numbers: FxHashMap<(ValueId, ValueId), u32> = FxHashMap::default();
+    let mut keys = Vec::new();
+    let of_op = history.ops.iter().map(|op| {
+        *numbers.entry((op.key, op.input)).or_insert_with(|| {
+            keys.push([op.key, op.input].into_iter().filter(|&id| id != ValueId::NULL).collect());
             keys.len() as u32 - 1
         })
     });

@@ -1,7 +1,7 @@
 //! Which model a history is held against, and what it assumes where a history leaves it open.
 
 use crate::model::Model;
-use history::{History, Interner, Value};
+use history::{History, Interner, Op, Outcome, Value, ValueId};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -105,13 +105,62 @@ pub enum ModelName {
     Mutex,
     /// [`crate::lock::Lock`].
     Lock,
+    /// [`crate::versioned::Versioned`], growing by one.
+    VersionedRegister,
+    /// [`crate::versioned::Versioned`], growing.
+    RevisionRegister,
+    /// [`crate::log::Log`] with offsets.
+    AppendLog,
+    /// [`crate::log::Log`] without offsets.
+    ListAppend,
+    /// [`crate::fetch_add::FetchAdd`].
+    FetchAdd,
+    /// [`crate::ids::Ids`] that are different.
+    UniqueIds,
+    /// [`crate::ids::Ids`] that grow.
+    MonotonicIds,
+    /// [`crate::container::Container`] without order.
+    Bag,
+    /// [`crate::container::Container`], last in, first out.
+    Stack,
+    /// [`crate::container::Container`], the smallest first.
+    PriorityQueue,
+    /// [`crate::delivery::Delivery`].
+    Delivery,
+    /// [`crate::element_set::ElementSet`].
+    ElementSet,
+    /// [`crate::semaphore::Semaphore`].
+    Semaphore,
 }
 
 impl ModelName {
     /// All of them, in the order of the table in `docs/architecture.md`.
-    pub fn all() -> [ModelName; 9] {
+    pub fn all() -> [ModelName; 22] {
         use ModelName::*;
-        [Register, CasRegister, MultiRegister, Kv, Set, Queue, Counter, Mutex, Lock]
+        [
+            Register,
+            CasRegister,
+            VersionedRegister,
+            RevisionRegister,
+            MultiRegister,
+            Kv,
+            ListAppend,
+            AppendLog,
+            Set,
+            ElementSet,
+            Queue,
+            Bag,
+            Delivery,
+            Stack,
+            PriorityQueue,
+            Counter,
+            FetchAdd,
+            UniqueIds,
+            MonotonicIds,
+            Mutex,
+            Semaphore,
+            Lock,
+        ]
     }
 
     /// The name on the command line and in results.
@@ -126,6 +175,19 @@ impl ModelName {
             ModelName::Counter => "counter",
             ModelName::Mutex => "mutex",
             ModelName::Lock => "lock",
+            ModelName::VersionedRegister => "versioned-register",
+            ModelName::RevisionRegister => "revision-register",
+            ModelName::AppendLog => "append-log",
+            ModelName::ListAppend => "list-append",
+            ModelName::FetchAdd => "fetch-add",
+            ModelName::UniqueIds => "unique-ids",
+            ModelName::MonotonicIds => "monotonic-ids",
+            ModelName::Bag => "bag",
+            ModelName::Stack => "stack",
+            ModelName::PriorityQueue => "priority-queue",
+            ModelName::Delivery => "delivery",
+            ModelName::ElementSet => "element-set",
+            ModelName::Semaphore => "semaphore",
         }
     }
 
@@ -148,6 +210,25 @@ impl ModelName {
             ModelName::Lock => {
                 "A lease with growing fencing tokens and the resource that refuses tokens older than it has seen."
             }
+            ModelName::VersionedRegister => {
+                "A register that tells versions, which every write raises by one; cas names the version."
+            }
+            ModelName::RevisionRegister => {
+                "The same where versions grow by any amount: etcd's revisions, NATS' sequence numbers."
+            }
+            ModelName::AppendLog => "A log: append answers with the offset; reads of one offset or of all.",
+            ModelName::ListAppend => "A list that is appended to, with reads of the whole list.",
+            ModelName::FetchAdd => "A sum that tells whoever adds where it stood: tickets, sequences.",
+            ModelName::UniqueIds => "A generator of ids of which no two are the same.",
+            ModelName::MonotonicIds => "A generator of numbers, each larger than all before.",
+            ModelName::Bag => "An unordered queue: each element comes out at most once; null is empty.",
+            ModelName::Stack => "Last in, first out; null is the answer of an empty one.",
+            ModelName::PriorityQueue => "A queue of numbers, the smallest first; null is empty.",
+            ModelName::Delivery => {
+                "At-least-once delivery: nothing confirmed is missing after a drain, nothing comes that was not sent."
+            }
+            ModelName::ElementSet => "A set with add, remove and contains, judged element by element.",
+            ModelName::Semaphore => "Permits that are acquired and released; --initial says how many.",
         }
     }
 
@@ -162,6 +243,45 @@ impl ModelName {
             ModelName::Queue => &["enqueue", "dequeue"],
             ModelName::Mutex => &["acquire", "release"],
             ModelName::Lock => &["acquire", "release", "read", "write"],
+            ModelName::VersionedRegister | ModelName::RevisionRegister => &["read", "write", "cas"],
+            ModelName::AppendLog | ModelName::ListAppend => &["append", "read"],
+            ModelName::FetchAdd => &["fetch-add", "add-fetch", "add", "read"],
+            ModelName::UniqueIds | ModelName::MonotonicIds => &["generate"],
+            ModelName::Bag => &["enqueue", "dequeue"],
+            ModelName::Stack => &["push", "pop", "peek"],
+            ModelName::PriorityQueue => &["insert", "delete-min", "peek"],
+            ModelName::Delivery => &["enqueue", "dequeue", "drain"],
+            ModelName::ElementSet => &["add", "remove", "contains"],
+            ModelName::Semaphore => &["acquire", "release"],
+        }
+    }
+
+    /// Whether `--model auto` takes it only where no other model knows the functions: it reads the same functions as
+    /// another one differently, and only a person can know.
+    fn on_request(self) -> bool {
+        match self {
+            ModelName::VersionedRegister
+            | ModelName::RevisionRegister
+            | ModelName::AppendLog
+            | ModelName::MonotonicIds
+            | ModelName::Bag
+            | ModelName::Delivery
+            | ModelName::Semaphore => true,
+            ModelName::Register
+            | ModelName::CasRegister
+            | ModelName::MultiRegister
+            | ModelName::Kv
+            | ModelName::Set
+            | ModelName::Queue
+            | ModelName::Counter
+            | ModelName::Mutex
+            | ModelName::Lock
+            | ModelName::ListAppend
+            | ModelName::FetchAdd
+            | ModelName::UniqueIds
+            | ModelName::Stack
+            | ModelName::PriorityQueue
+            | ModelName::ElementSet => false,
         }
     }
 
@@ -175,6 +295,15 @@ impl ModelName {
             ModelName::Counter => Some("0"),
             ModelName::Mutex => Some("a free lock"),
             ModelName::Lock => Some("a free lock without tokens, and null in the resource"),
+            ModelName::VersionedRegister | ModelName::RevisionRegister => Some("null at version 0"),
+            ModelName::AppendLog | ModelName::ListAppend => Some("the empty list"),
+            ModelName::FetchAdd => Some("0"),
+            ModelName::UniqueIds | ModelName::MonotonicIds => Some("no ids"),
+            ModelName::Bag => Some("the empty bag"),
+            ModelName::Stack => Some("the empty stack"),
+            ModelName::PriorityQueue | ModelName::Delivery => Some("the empty queue"),
+            ModelName::ElementSet => Some("the empty set"),
+            ModelName::Semaphore => Some("1 permit, not taken"),
         }
     }
 }
@@ -201,7 +330,10 @@ pub fn auto_model(history: &History) -> Result<(ModelName, Vec<String>), String>
         let contained = a.functions().iter().all(|f| b.functions().contains(f));
         contained && a.functions().len() < b.functions().len()
     };
-    let known: Vec<ModelName> = ModelName::all().into_iter().filter(knows).collect();
+    let mut known: Vec<ModelName> = ModelName::all().into_iter().filter(knows).collect();
+    if known.iter().any(|model| !model.on_request()) {
+        known.retain(|model| !model.on_request());
+    }
     let smallest: Vec<ModelName> =
         known.iter().filter(|m| !known.iter().any(|other| smaller(other, m))).copied().collect();
     match smallest[..] {
@@ -211,12 +343,7 @@ pub fn auto_model(history: &History) -> Result<(ModelName, Vec<String>), String>
         }
         [model] => {
             let mut assumed = vec![format!("the functions are {listed}, so the model is {}", model.name())];
-            if model == ModelName::Mutex && history.ops.iter().any(|op| op.output.0 != 0) {
-                assumed.push(
-                    "values of acquire and release are not looked at; --model lock checks fencing tokens"
-                        .to_string(),
-                );
-            }
+            assumed.extend(another_reading(history, model).map(str::to_string));
             Ok((model, assumed))
         }
         [..] => {
@@ -230,6 +357,49 @@ pub fn auto_model(history: &History) -> Result<(ModelName, Vec<String>), String>
                 )
             })
         }
+    }
+}
+
+/// What else the functions may mean, where the answers look like it.
+fn another_reading(history: &History, model: ModelName) -> Option<&'static str> {
+    let answered = || history.ops.iter().filter(|op| op.outcome == Outcome::Ok && op.output != ValueId::NULL);
+    let named = |op: &Op, f: &str| history.values.get(op.f).as_text() == Some(f);
+    match model {
+        ModelName::Mutex if history.ops.iter().any(|op| op.output != ValueId::NULL) => {
+            Some("values of acquire and release are not looked at; --model lock checks fencing tokens")
+        }
+        ModelName::Register | ModelName::CasRegister => {
+            let mut reads = answered().filter(|op| named(op, "read")).peekable();
+            let mut written = answered().filter(|op| named(op, "write"));
+            let pair = |op: &Op| matches!(history.values.get(op.output).as_list(), Some([Value::Int(_), _]));
+            let told = written.any(|op| op.output != op.input && pair(op));
+            (told && reads.peek().is_some() && reads.all(pair)).then_some(
+                "answers are taken as values; --model versioned-register or revision-register reads [version, value]",
+            )
+        }
+        ModelName::ListAppend => {
+            let told = answered().any(|op| named(op, "append") && op.output != op.input);
+            told.then_some("answers of append are not looked at; --model append-log takes them as offsets")
+        }
+        ModelName::MultiRegister
+        | ModelName::Kv
+        | ModelName::Set
+        | ModelName::Queue
+        | ModelName::Counter
+        | ModelName::Mutex
+        | ModelName::Lock
+        | ModelName::VersionedRegister
+        | ModelName::RevisionRegister
+        | ModelName::AppendLog
+        | ModelName::FetchAdd
+        | ModelName::UniqueIds
+        | ModelName::MonotonicIds
+        | ModelName::Bag
+        | ModelName::Stack
+        | ModelName::PriorityQueue
+        | ModelName::Delivery
+        | ModelName::ElementSet
+        | ModelName::Semaphore => None,
     }
 }
 
@@ -294,6 +464,38 @@ macro_rules! with_model {
             }
             $crate::ModelName::Lock => {
                 type $M = $crate::lock::Lock;
+                $body
+            }
+            $crate::ModelName::VersionedRegister | $crate::ModelName::RevisionRegister => {
+                type $M = $crate::versioned::Versioned;
+                $body
+            }
+            $crate::ModelName::AppendLog | $crate::ModelName::ListAppend => {
+                type $M = $crate::log::Log;
+                $body
+            }
+            $crate::ModelName::FetchAdd => {
+                type $M = $crate::fetch_add::FetchAdd;
+                $body
+            }
+            $crate::ModelName::UniqueIds | $crate::ModelName::MonotonicIds => {
+                type $M = $crate::ids::Ids;
+                $body
+            }
+            $crate::ModelName::Bag | $crate::ModelName::Stack | $crate::ModelName::PriorityQueue => {
+                type $M = $crate::container::Container;
+                $body
+            }
+            $crate::ModelName::Delivery => {
+                type $M = $crate::delivery::Delivery;
+                $body
+            }
+            $crate::ModelName::ElementSet => {
+                type $M = $crate::element_set::ElementSet;
+                $body
+            }
+            $crate::ModelName::Semaphore => {
+                type $M = $crate::semaphore::Semaphore;
                 $body
             }
         }

@@ -144,6 +144,81 @@ pub fn alphabet(model: ModelName) -> Vec<Content> {
                 contents.refused("write", pair(token, &one), None);
             }
         }
+        ModelName::VersionedRegister | ModelName::RevisionRegister => {
+            let version = |n: i64, v: &Value| pair(&Value::Int(n), v);
+            contents.reads("read", &[null.clone(), version(1, &one), version(2, &one), version(2, &two)]);
+            contents.writes("write", &new);
+            for (n, v) in [(1, &one), (2, &one), (2, &two), (3, &two)] {
+                contents.add("write", v.clone(), version(n, v), Outcome::Ok);
+            }
+            contents.add("cas", version(0, &one), version(1, &one), Outcome::Ok);
+            contents.add("cas", version(1, &two), version(2, &two), Outcome::Ok);
+            contents.add("cas", version(1, &two), version(3, &two), Outcome::Ok);
+            contents.writes("cas", &[version(1, &two), version(2, &one)]);
+            contents.refused("cas", version(1, &two), None);
+            contents.refused("cas", version(0, &two), Some(version(2, &one)));
+        }
+        ModelName::AppendLog | ModelName::ListAppend => {
+            let lists: [&[i64]; 6] = [&[], &[1], &[2], &[1, 2], &[2, 1], &[1, 1]];
+            contents.reads("read", &lists.map(list));
+            contents.writes("append", &new);
+            if model == ModelName::AppendLog {
+                for at in 0..2 {
+                    for v in &new {
+                        contents.add("append", v.clone(), Value::Int(at), Outcome::Ok);
+                        contents.add("read", Value::Int(at), v.clone(), Outcome::Ok);
+                    }
+                    contents.add("read", Value::Int(at), null.clone(), Outcome::Ok);
+                }
+                // An answer that is no offset is one of an append that was never told.
+                contents.0.retain(|c| c.f != "append" || c.input != c.output || c.outcome != Outcome::Ok);
+                contents.add("append", one.clone(), null.clone(), Outcome::Ok);
+            }
+        }
+        ModelName::FetchAdd => {
+            contents.reads("read", &[0, 1, 2, 3].map(Value::Int));
+            contents.writes("add", &[1, 2].map(Value::Int));
+            for (amount, before) in [(1, 0), (1, 1), (1, 2), (2, 0), (2, 1)] {
+                contents.add("fetch-add", Value::Int(amount), Value::Int(before), Outcome::Ok);
+            }
+            contents.add("add-fetch", Value::Int(-1), Value::Int(1), Outcome::Ok);
+            contents.add("fetch-add", Value::Null, Value::Int(2), Outcome::Ok);
+            contents.add("fetch-add", Value::Int(0), Value::Int(1), Outcome::Ok);
+        }
+        ModelName::UniqueIds | ModelName::MonotonicIds => {
+            contents.reads("generate", &[1, 2, 3, 4, 5, 6, 7, 8].map(Value::Int));
+        }
+        ModelName::Bag => {
+            contents.reads("dequeue", &all);
+            contents.writes("enqueue", &new);
+        }
+        ModelName::Stack | ModelName::PriorityQueue => {
+            let stack = model == ModelName::Stack;
+            contents.reads(if stack { "pop" } else { "delete-min" }, &all);
+            contents.reads("peek", &all);
+            contents.writes(if stack { "push" } else { "insert" }, &new);
+        }
+        ModelName::Delivery => {
+            contents.reads("dequeue", &all);
+            contents.writes("enqueue", &new);
+            contents.reads("drain", &[list(&[]), list(&[1]), list(&[2]), list(&[2, 1])]);
+        }
+        ModelName::ElementSet => {
+            for f in ["add", "remove", "contains"] {
+                for told in [true, false] {
+                    contents.add(f, one.clone(), Value::Bool(told), Outcome::Ok);
+                }
+                if f != "contains" {
+                    contents.writes(f, &[one.clone()]);
+                }
+            }
+        }
+        ModelName::Semaphore => {
+            for f in ["acquire", "release"] {
+                contents.writes(f, &[Value::Null]);
+                contents.refused(f, Value::Null, None);
+            }
+        }
     }
     contents.0
 }

@@ -246,3 +246,129 @@ fn an_empty_history_is_legal_in_every_model() {
         holds(&spec(model), "");
     }
 }
+
+#[test]
+fn versions_grow_by_one_or_only_grow() {
+    let (by_one, growing) = (spec(ModelName::VersionedRegister), spec(ModelName::RevisionRegister));
+    let one_then_three = "P0 |-write(7)=[1,7]-|  |-write(8)=[3,8]-|  |-read(null)=[3,8]-|";
+    violated(&by_one, one_then_three);
+    holds(&growing, one_then_three);
+    for both in [&by_one, &growing] {
+        holds(both, "P0 |-r-|  |-write(7)=[1,7]-|  |-cas([1,8])=[2,8]-|  |-read(null)=[2,8]-|");
+        violated(both, "P0 |-write(7)=[2,7]-|  |-write(8)=[1,8]-|");
+        violated(both, "P0 |-write(7)=[1,7]-|  |-write(8)=[2,8]-|  |-cas([1,9])=[3,9]-|");
+        // Nobody was told version 2, but somebody may have made it.
+        holds(both, "P0 |-write(7)=[1,7]-|  |-read(null)=[2,8]-|\n P1 |-write(8)-~");
+        violated(both, "P0 |-write(7)=[1,7]-|  |-read(null)=[2,8]-|  |-r-|\n P1 |-write(8)-~");
+        refused(both, "P0 |-read(null)=7-|", "version");
+    }
+}
+
+#[test]
+fn offsets_count_what_was_appended() {
+    let (log, list) = (spec(ModelName::AppendLog), spec(ModelName::ListAppend));
+    holds(&log, "P0 |-append(7)=0-|  |-append(8)=1-|  |-read(0)=7-|  |-read(2)=null-|  |-read(null)=[7,8]-|");
+    violated(&log, "P0 |-append(7)=0-|  |-append(8)=2-|");
+    violated(&log, "P0 |-append(7)=0-|  |-append(8)=1-|  |-read(1)=null-|");
+    violated(&log, "P0 |-append(7)=0-|\n P1      |-append(8)=0-|");
+    refused(&log, "P0 |-append(7)=true-|", "offset");
+    holds(&list, "P0 |-append(7)-|  |-append(8)-|  |-read(null)=[7,8]-|");
+    violated(&list, "P0 |-append(7)-|  |-append(8)-|  |-read(null)=[8,7]-|");
+    violated(&list, "P0 |-append(7)-|  |-read(null)=[]-|");
+}
+
+#[test]
+fn a_ticket_is_given_once() {
+    let sum = spec(ModelName::FetchAdd);
+    holds(&sum, "P0 |-fetch-add(null)=0-|  |-fetch-add(2)=1-|  |-add-fetch(1)=4-|  |-read(null)=4-|");
+    violated(&sum, "P0 |-fetch-add(null)=0-|\n P1 |-fetch-add(null)=0-|");
+    violated(&sum, "P0 |-fetch-add(null)=0-|  |-fetch-add(null)=2-|");
+    holds(&sum, "P0 |-fetch-add(null)=0-|  |-fetch-add(null)=2-|\n P1 |-fetch-add(null)-~");
+}
+
+#[test]
+fn ids_are_different_and_may_be_asked_to_grow() {
+    let (unique, growing) = (spec(ModelName::UniqueIds), spec(ModelName::MonotonicIds));
+    holds(&unique, "P0 |-generate(null)=8-|  |-generate(null)=7-|");
+    violated(&unique, "P0 |-generate(null)=7-|  |-generate(null)=8-|  |-generate(null)=7-|");
+    violated(&growing, "P0 |-generate(null)=2-|  |-generate(null)=1-|");
+    holds(&growing, "P0 |-generate(null)=2-|\n P1 |-generate(null)=1-|");
+}
+
+#[test]
+fn what_is_put_in_comes_out_once_and_in_the_order_of_the_container() {
+    let (bag, stack, queue) = (spec(ModelName::Bag), spec(ModelName::Stack), spec(ModelName::PriorityQueue));
+    holds(
+        &bag,
+        "P0 |-enqueue(1)-|  |-enqueue(2)-|  |-dequeue(null)=2-|  |-dequeue(null)=1-|  |-dequeue(null)-|",
+    );
+    violated(&bag, "P0 |-enqueue(1)-|  |-dequeue(null)=1-|  |-dequeue(null)=1-|");
+    violated(&bag, "P0 |-enqueue(1)-|  |-dequeue(null)-|");
+    holds(
+        &stack,
+        "P0 |-push(1)-|  |-push(2)-|  |-peek(null)=2-|  |-pop(null)=2-|  |-pop(null)=1-|  |-pop(null)-|",
+    );
+    violated(&stack, "P0 |-push(1)-|  |-push(2)-|  |-pop(null)=1-|");
+    holds(&queue, "P0 |-insert(2)-|  |-insert(1)-|  |-peek(null)=1-|  |-delete-min(null)=1-|");
+    violated(&queue, "P0 |-insert(2)-|  |-insert(1)-|  |-delete-min(null)=2-|");
+    refused(&queue, "P0 |-insert(true)-|", "whole number");
+    refused(&stack, "P0 |-push(null)-|", "null");
+}
+
+#[test]
+fn a_message_may_come_twice_but_not_never() {
+    let delivery = spec(ModelName::Delivery);
+    holds(
+        &delivery,
+        "P0 |-enqueue(1)-|  |-dequeue(null)-|  |-dequeue(null)=1-|  |-dequeue(null)=1-|  |-drain(null)=[]-|",
+    );
+    holds(&delivery, "P0 |-enqueue(1)-|  |-drain(null)=[1]-|  |-drain(null)=[1]-|");
+    violated(&delivery, "P0 |-enqueue(1)-|  |-enqueue(2)-|  |-drain(null)=[2]-|");
+    violated(&delivery, "P0 |-enqueue(1)-|  |-drain(null)=[1,2]-|");
+    holds(&delivery, "P0 |-enqueue(1)-~\n P1             |-drain(null)=[]-|");
+}
+
+#[test]
+fn each_element_of_a_set_is_judged_for_itself() {
+    let set = spec(ModelName::ElementSet);
+    let drawn =
+        "P0 |-add(1)=true-|  |-add(2)=true-|  |-remove(1)=true-|  |-contains(1)=true-|  |-contains(2)=true-|";
+    let result = judged(&set, drawn).expect("well-formed");
+    let answers: Vec<_> = result.judgement.objects.iter().map(|o| (o.keys[0].as_str(), o.answer)).collect();
+    assert_eq!(answers, [("1", Answer::Violated), ("2", Answer::Holds)]);
+    holds(&set, "P0 |-s:add(1)=true-|  |-t:add(1)=true-|  |-s:add(1)=false-|  |-t:remove(1)-|");
+    refused(&set, "P0 |-contains(1)=1-|", "true or false");
+}
+
+#[test]
+fn a_semaphore_gives_out_no_more_permits_than_it_has() {
+    let mut semaphore = spec(ModelName::Semaphore);
+    let two = "P0 |-acquire(null)-|\n P1                  |-acquire(null)-|";
+    violated(&semaphore, two);
+    semaphore.initial = Some(Value::Int(2));
+    holds(&semaphore, two);
+}
+
+#[test]
+fn what_only_a_person_can_know_is_asked_for() {
+    let model = |drawn: &str| auto_model(&sketch(drawn));
+    for (drawn, taken) in [
+        ("P0 |-append(7)-|  |-read(null)=[7]-|", ModelName::ListAppend),
+        ("P0 |-fetch-add(1)=0-|", ModelName::FetchAdd),
+        ("P0 |-generate(null)=0-|", ModelName::UniqueIds),
+        ("P0 |-push(1)-|", ModelName::Stack),
+        ("P0 |-insert(1)-|", ModelName::PriorityQueue),
+        ("P0 |-enqueue(1)-|  |-drain(null)=[1]-|", ModelName::Delivery),
+        ("P0 |-add(1)=true-|  |-contains(1)=true-|", ModelName::ElementSet),
+    ] {
+        let (model, assumed) = model(drawn).expect("one model");
+        assert_eq!((model, assumed.len()), (taken, 1), "{assumed:?}");
+    }
+    let versions = "P0 |-write(7)=[1,7]-|  |-read(null)=[1,7]-|";
+    for (drawn, named) in
+        [(versions, "versioned-register"), ("P0 |-append(7)=0-|  |-read(null)=[7]-|", "append-log")]
+    {
+        let (_, assumed) = model(drawn).expect("one model");
+        assert!(assumed.iter().any(|said| said.contains(named)), "{assumed:?}");
+    }
+}

@@ -181,4 +181,17 @@ for_each_model! {
     counter Counter
     mutex Mutex
     lock Lock
+    versioned_register VersionedRegister
+    revision_register RevisionRegister
+    append_log AppendLog
+    list_append ListAppend
+    fetch_add FetchAdd
+    unique_ids UniqueIds
+    monotonic_ids MonotonicIds
+    bag Bag
+    stack Stack
+    priority_queue PriorityQueue
+    delivery Delivery
+    element_set ElementSet
+    semaphore Semaphore
 }

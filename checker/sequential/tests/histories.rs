@@ -100,6 +100,19 @@ pub fn spec(model: ModelName) -> Spec {
     Spec { model, initial: None, failed_cas: FailedCas::Drop, nil_read: NilRead::Observe }
 }
 
+/// The models that are drawn here.
+pub const DRAWN: [ModelName; 9] = [
+    ModelName::Register,
+    ModelName::CasRegister,
+    ModelName::MultiRegister,
+    ModelName::Kv,
+    ModelName::Set,
+    ModelName::Queue,
+    ModelName::Counter,
+    ModelName::Mutex,
+    ModelName::Lock,
+];
+
 /// A random history of `model`. A process that gets no answer goes on as another.
 pub fn random(model: ModelName, shape: Shape, dice: &mut Dice) -> Vec<Said> {
     let mut said: Vec<Said> = Vec::new();
@@ -168,6 +181,7 @@ fn request(model: ModelName, value: Value, shape: Shape, dice: &mut Dice) -> (&'
         (ModelName::Lock, 1) => ("release", Value::Int(1 + dice.below(3) as i64)),
         (ModelName::Lock, 2) => ("read", Value::list([Value::Int(1 + dice.below(3) as i64), Value::Null])),
         (ModelName::Lock, _) => ("write", Value::list([Value::Int(1 + dice.below(3) as i64), value])),
+        (other, _) => panic!("not drawn here: {other:?}"),
     }
 }
 

@@ -58,6 +58,8 @@ pub struct Concluded {
     pub results: Results,
     /// Per property that was searched, why: orders and cores.
     pub evidence: Vec<(Rung, Judged)>,
+    /// Per anomaly of the results, its object: the place of that in the judgement of its property.
+    pub objects: Vec<usize>,
 }
 
 /// Judges `history`, and explains it.
@@ -174,14 +176,16 @@ impl Found {
     }
 
     /// The results.
-    pub fn conclude(mut self, history: &History, question: &Question, background: Background) -> Concluded {
+    pub fn conclude(self, history: &History, question: &Question, background: Background) -> Concluded {
         // The worst kind first, and of one kind the earliest: what a person should read if he reads only one.
-        self.anomalies.sort_by_key(|anomaly| {
+        let mut anomalies: Vec<(Anomaly, usize)> = self.anomalies.into_iter().zip(self.objects).collect();
+        anomalies.sort_by_key(|(anomaly, _)| {
             (checker::kinds::rank(&anomaly.kind), anomaly.ops.iter().map(|op| op.invoke).max())
         });
-        for (anomaly, id) in self.anomalies.iter_mut().zip(1..) {
+        for ((anomaly, _), id) in anomalies.iter_mut().zip(1..) {
             anomaly.id = id;
         }
+        let (anomalies, objects) = anomalies.into_iter().unzip();
         let asked: Vec<String> = question.asked.iter().map(|property| property.name().to_string()).collect();
         let answers = self.judgements.iter().filter(|judgement| asked.contains(&judgement.property));
         let verdict = verdict(answers.map(|judgement| judgement.answer), !background.vacuous.is_empty());
@@ -195,7 +199,7 @@ impl Found {
             },
             asked,
             judgements: self.judgements,
-            anomalies: self.anomalies,
+            anomalies,
             anomalies_more: self.anomalies_more,
             vacuous: background.vacuous,
             stats: history::stats(history),
@@ -212,7 +216,7 @@ impl Found {
             },
             warnings: self.warnings,
         };
-        Concluded { results, evidence: self.evidence }
+        Concluded { results, evidence: self.evidence, objects }
     }
 }
 

@@ -7,6 +7,7 @@ mod client;
 mod commands;
 mod conclude;
 mod config;
+mod content;
 mod control;
 mod environment;
 mod exit;
@@ -14,6 +15,7 @@ mod faults;
 mod judging;
 mod not_tested;
 mod run;
+mod shards;
 mod show;
 mod signals;
 mod store;
@@ -60,6 +62,7 @@ fn dispatch(command: Command) -> Result<u8, Failure> {
         Command::Explain(args) => commands::explain::run(&args, &signals()?),
         Command::Report(args) => commands::report::run(&args, &signals()?),
         Command::Convert(args) => commands::convert::run(&args),
+        Command::Merge(args) => commands::merge::run(&args, &signals()?),
         Command::Verify(args) => commands::verify::run(&args),
         Command::Casebook(args) => commands::casebook::run(&args, &signals()?),
         Command::List { what } => commands::list::run(what),

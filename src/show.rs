@@ -102,6 +102,30 @@ pub fn faults(results: &Results) {
     }
 }
 
+/// Writes a file whole or not at all: half of one would be taken for results.
+///
+/// # Errors
+/// The disk's (74).
+pub fn write_whole(file: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    let mut half = file.as_os_str().to_owned();
+    half.push(format!(".{}.half", std::process::id()));
+    let written = std::fs::write(&half, bytes).and_then(|()| std::fs::rename(&half, file));
+    written.map_err(|error| {
+        // The error that counts is that of writing.
+        let _ = std::fs::remove_file(&half);
+        Failure::new(exit::RESULTS, format!("{}: writing: {error}", file.display()))
+    })
+}
+
+/// Writes `results.json`.
+///
+/// # Errors
+/// The disk's (74).
+pub fn write_results(file: &Path, results: &Results) -> Result<(), Failure> {
+    let text = serde_json::to_string_pretty(results).unwrap_or_default() + "\n";
+    write_whole(file, text.as_bytes())
+}
+
 /// Writes a certificate.
 ///
 /// # Errors

@@ -3,12 +3,16 @@
 use crate::certificate::{Certificate, ReadAs};
 use crate::cli::{FailedCasArg, NilReadArg, OrderArg, QuestionArgs, ReadArgs};
 use crate::config::no_such;
+use crate::content::Hashing;
 use crate::exit::{self, Failure};
 use crate::judging::{Background, Concluded, Question};
 use crate::store::Run;
 use checker::{FailedCas, ModelName, NilRead, Rung, Spec};
-use history::{Format, History, Order, ReadError, ReadOptions, Value};
-use std::path::Path;
+use history::{Format, History, Order, ReadError, ReadOptions, Shard, Value};
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::PoisonError;
 
 /// A history with what else is known about it.
 pub struct Subject {
@@ -24,19 +28,34 @@ impl Subject {
     /// # Errors
     /// What is no history ends with exit code 65, an unknown format name with 64.
     pub fn open(path: &Path, args: &ReadArgs) -> Result<Subject, Failure> {
-        let mut options = read_options(args)?;
-        let run = Run::at(path);
-        let file = match &run {
-            Some(run) => {
-                options.own = true;
-                // A run that has no summary was cut off: its last line may be half a line.
-                options.allow_truncated |= !run.finished();
-                run.history()
-            }
-            None => path.to_path_buf(),
-        };
+        let (file, run, options) = place(path, args)?;
         let history = history::read_file(&file, &options).map_err(read_failure)?;
         Ok(Subject { history, run })
+    }
+
+    /// The same, of the keys of a shard alone if one is named, with the hash of all bytes.
+    ///
+    /// # Errors
+    /// As [`Subject::open`]; a history that names no keys has no shards (65).
+    pub fn open_hashed(
+        path: &Path,
+        args: &ReadArgs,
+        shard: Option<Shard>,
+    ) -> Result<(Subject, String), Failure> {
+        let (file, run, mut options) = place(path, args)?;
+        options.shard = shard;
+        let name = file.display().to_string();
+        let unreadable =
+            |error: std::io::Error| Failure::new(exit::HISTORY, format!("{name}: cannot be read: {error}"));
+        let bytes: Box<dyn Read + Send> = if name == "-" {
+            Box::new(std::io::stdin())
+        } else {
+            Box::new(File::open(&file).map_err(unreadable)?)
+        };
+        let (reader, sum) = Hashing::new(bytes);
+        let history = history::read(&name, Box::new(reader), &options).map_err(read_failure)?;
+        let hash = sum.lock().unwrap_or_else(PoisonError::into_inner).name();
+        Ok((Subject { history, run }, hash))
     }
 
     /// What is known beside the events: the run's own records, or what the nemesis wrote into the history.
@@ -52,13 +71,8 @@ impl Subject {
 
     /// The evidence for what was concluded, as it is kept in a file.
     pub fn certificate(&self, args: &ReadArgs, question: &Question, concluded: &Concluded) -> Certificate {
-        let read = ReadAs {
-            independent: args.independent,
-            by_time: args.order == Some(OrderArg::Time),
-            allow_truncated: args.allow_truncated,
-        };
-        let Concluded { results, evidence } = concluded;
-        Certificate::new(&self.history, question, read, &results.judgements, evidence)
+        let Concluded { results, evidence, .. } = concluded;
+        Certificate::new(&self.history, question, read_as(args), &results.judgements, evidence)
     }
 
     /// The question that the flags ask of this history.
@@ -165,6 +179,31 @@ fn format(name: &str) -> Result<Option<Format>, Failure> {
     found
         .map(Some)
         .ok_or_else(|| no_such("format", name, Format::all().iter().map(|f| f.name()).chain(["auto"])))
+}
+
+/// How a file was read, for those who read it again.
+pub fn read_as(args: &ReadArgs) -> ReadAs {
+    ReadAs {
+        independent: args.independent,
+        by_time: args.order == Some(OrderArg::Time),
+        allow_truncated: args.allow_truncated,
+    }
+}
+
+/// The history file at a path, the run that it belongs to, and how it is to be read.
+fn place(path: &Path, args: &ReadArgs) -> Result<(PathBuf, Option<Run>, ReadOptions), Failure> {
+    let mut options = read_options(args)?;
+    let run = Run::at(path);
+    let file = match &run {
+        Some(run) => {
+            options.own = true;
+            // A run that has no summary was cut off: its last line may be half a line.
+            options.allow_truncated |= !run.finished();
+            run.history()
+        }
+        None => path.to_path_buf(),
+    };
+    Ok((file, run, options))
 }
 
 /// How a file is to be read.

@@ -46,6 +46,11 @@ pub enum Command {
     Report(ReportArgs),
     /// Turn a history into another format.
     Convert(ConvertArgs),
+    /// Put the shards of one history together, as `perjury check --shard` wrote them.
+    ///
+    /// The same verdict as one machine would give; with the history itself, the same results and report, too.
+    #[command(after_help = MERGE_EXAMPLES)]
+    Merge(MergeArgs),
     /// Check the evidence of a certificate against its history, with the small verifier alone.
     ///
     /// Searches for nothing: replays orders and refutes cores. Exit code 0 if every statement is confirmed, 1 if one is refused.
@@ -78,6 +83,12 @@ Examples:
   perjury check store/demo-paxos-cas-register/latest
   perjury check --model cas-register etcd_000.log
   perjury check --model register --property sequential history.edn.gz";
+
+const MERGE_EXAMPLES: &str = "\
+Examples:
+  for i in 1 2 3 4; do perjury check --shard $i/4 history.jsonl --output shards; done
+  perjury merge shards
+  perjury merge shards history.jsonl --report page.html";
 
 const VERIFY_EXAMPLES: &str = "\
 Examples:
@@ -199,7 +210,34 @@ pub struct CheckArgs {
     /// Also write the evidence for every object of the (single) history to this file, for `perjury verify`.
     #[arg(long, value_name = "FILE")]
     pub certificate: Option<PathBuf>,
+    /// Judge only the keys of part I of N, and leave the verdict to `perjury merge`: exit code 0 means judged, whatever
+    /// was found. For properties that are judged key by key.
+    #[arg(long, value_name = "I/N", requires = "output")]
+    pub shard: Option<history::Shard>,
+    /// With --shard: the file to write, if it ends with .json, or else the directory, where it is called shard-I-of-N.json.
+    #[arg(short, long, value_name = "DIR|FILE", requires = "shard")]
+    pub output: Option<PathBuf>,
     /// Only the verdicts.
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+/// `perjury merge`
+#[derive(Clone, Debug, Args)]
+pub struct MergeArgs {
+    /// The shards: files, or directories that hold them; and, to have everything that one machine would say, the history.
+    #[arg(required = true, value_name = "SHARD|DIR|HISTORY")]
+    pub files: Vec<PathBuf>,
+    /// How to print.
+    #[arg(long, value_enum, default_value = "human")]
+    pub format: FormatArg,
+    /// Also write `results.json` to this file.
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Also write the page to this file; needs the history.
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+    /// Only the verdict.
     #[arg(short, long)]
     pub quiet: bool,
 }

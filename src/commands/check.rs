@@ -2,11 +2,14 @@
 
 use crate::cli::{CheckArgs, FormatArg};
 use crate::exit::{self, Failure};
+use crate::shards::{self, ShardFile};
 use crate::signals::Signals;
 use crate::subject::Subject;
-use crate::{judging, show};
-use history::results::Results;
+use crate::{judging, show, subject};
+use history::Shard;
+use history::results::{Answer, Results};
 use reports::terminal::Paths;
+use std::path::Path;
 
 /// Judges every history that was named; the worst verdict is the exit code.
 pub fn run(args: &CheckArgs, signals: &Signals) -> Result<u8, Failure> {
@@ -15,6 +18,9 @@ pub fn run(args: &CheckArgs, signals: &Signals) -> Result<u8, Failure> {
     }
     if args.certificate.is_some() && args.histories.len() != 1 {
         return Err(Failure::usage("--certificate FILE takes one history at a time"));
+    }
+    if let (Some(shard), Some(output)) = (args.shard, &args.output) {
+        return one_shard(args, shard, output, signals);
     }
     let mut codes = Vec::new();
     for path in &args.histories {
@@ -34,7 +40,8 @@ pub fn run(args: &CheckArgs, signals: &Signals) -> Result<u8, Failure> {
         if let Some(file) = &args.report {
             show::write_page(file, &results, &subject.history)?;
         }
-        print(&results, args);
+        let report = args.report.as_deref();
+        print(&results, args.format, args.quiet, args.histories.len() > 1, report);
         codes.push(exit::code(results.verdict));
         if signals.stopped() {
             return Ok(exit::INTERRUPTED);
@@ -43,20 +50,76 @@ pub fn run(args: &CheckArgs, signals: &Signals) -> Result<u8, Failure> {
     Ok(exit::worst(codes))
 }
 
-fn print(results: &Results, args: &CheckArgs) {
-    let several = args.histories.len() > 1;
+/// Judges the keys of one shard and writes what was found. Whether there is a violation is for `merge` to say: an engine
+/// that runs many of these would take any other code for a failed job.
+fn one_shard(args: &CheckArgs, shard: Shard, output: &Path, signals: &Signals) -> Result<u8, Failure> {
+    let [path] = &args.histories[..] else {
+        return Err(Failure::usage("--shard I/N takes one history at a time"));
+    };
+    if args.report.is_some() || args.certificate.is_some() {
+        return Err(Failure::usage("--shard writes no report and no certificate; `perjury merge` can"));
+    }
+    let (mut subject, bytes) = Subject::open_hashed(path, &args.read, Some(shard))?;
+    let mut question = subject.question(&args.question)?;
+    shards::splits(&question)?;
+    // The others are for whoever has the whole history.
+    let inform = std::mem::take(&mut question.inform);
+    let background = subject.background();
+    let concluded = judging::judge(&mut subject.history, &question, background, &signals.stop, args.quiet)?;
+    if signals.stopped() {
+        // A shard that is not there is found to be missing, and judged again; half of one would not be.
+        return Ok(exit::INTERRUPTED);
+    }
+    question.inform = inform;
+    let found =
+        ShardFile::new(&subject.history, shard, bytes, subject::read_as(&args.read), &question, concluded);
+    let file = if output.extension().is_none_or(|extension| extension != "json") || output.is_dir() {
+        std::fs::create_dir_all(output).map_err(|error| {
+            Failure::new(exit::RESULTS, format!("{}: creating: {error}", output.display()))
+        })?;
+        output.join(format!("shard-{}-of-{}.json", shard.index(), shard.of()))
+    } else {
+        output.to_path_buf()
+    };
+    show::write_whole(&file, &serde_json::to_vec(&found).unwrap_or_default())?;
+    if !args.quiet {
+        let judged = &found.results.judgements;
+        let keys = judged.iter().map(|judgement| judgement.objects.len()).max().unwrap_or(0);
+        let answers: Vec<String> =
+            judged.iter().map(|j| format!("{} {}", j.property, word(j.answer))).collect();
+        show::out(&format!(
+            "shard {shard}: {}, {}: {} · {}\n",
+            judging::count(keys as u64, "key"),
+            judging::count(found.results.stats.ops, "operation"),
+            answers.join(", "),
+            file.display()
+        ));
+    }
+    Ok(exit::HOLDS)
+}
+
+fn word(answer: Answer) -> &'static str {
+    match answer {
+        Answer::Holds => "holds",
+        Answer::Violated => "violated",
+        Answer::Undecided => "undecided",
+    }
+}
+
+/// Prints what was concluded about one history, in full unless it is one of several.
+pub fn print(results: &Results, format: FormatArg, quiet: bool, several: bool, report: Option<&Path>) {
     let paths = Paths {
         history: Some(results.checker.history.clone()),
-        report: args.report.as_ref().map(|file| file.display().to_string()),
+        report: report.map(|file| file.display().to_string()),
         cores: Vec::new(),
     };
-    match args.format {
+    match format {
         FormatArg::Json => show::json(results),
         FormatArg::Human | FormatArg::Narrated => {
-            if !args.quiet {
+            if !quiet {
                 show::warnings(results);
                 if !several {
-                    show::anomalies(results, args.format == FormatArg::Narrated, &paths);
+                    show::anomalies(results, format == FormatArg::Narrated, &paths);
                     show::beside(results);
                 }
             }

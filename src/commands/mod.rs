@@ -6,6 +6,7 @@ pub mod convert;
 pub mod explain;
 pub mod list;
 pub mod manual;
+pub mod merge;
 pub mod report;
 pub mod test;
 pub mod verify;

@@ -28,7 +28,9 @@
 
 mod apart;
 mod by_time;
+mod cache;
 mod call;
+mod columns;
 mod compressed;
 mod content;
 mod draft;
@@ -37,6 +39,7 @@ mod edn_event;
 mod edn_quick;
 mod edn_write;
 mod event;
+mod fingerprint;
 mod format;
 mod history;
 mod input;
@@ -60,10 +63,12 @@ mod survey;
 mod text;
 mod value;
 
+pub use cache::{CacheError, read_cache, write_cache};
 pub use call::{Call, Completion};
 pub use content::content_name;
 pub use edn_write::write_edn_line;
 pub use event::{Event, Kind, Process};
+pub use fingerprint::Fingerprint;
 pub use format::Format;
 pub use history::{FaultEvent, History, Malformed, Part, Phase, Source};
 pub use interner::{Interner, ValueId};

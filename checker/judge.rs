@@ -5,7 +5,7 @@ use crate::core::{shrink, shrink_from};
 use crate::exact::Finding;
 use crate::ladder::Rung;
 use crate::model::Model;
-use crate::objects::{BuildError, Built, Object, build};
+use crate::objects::{BuildError, Built, Object, build, build_model};
 use crate::problem::Problem;
 use crate::search::{At, Found, Stuck, Watched, search_watched};
 use crate::spec::{Spec, Specified};
@@ -73,6 +73,15 @@ impl fmt::Display for JudgeError {
 
 impl std::error::Error for JudgeError {}
 
+impl From<BuildError> for JudgeError {
+    fn from(error: BuildError) -> JudgeError {
+        match error {
+            BuildError::Malformed(malformed) => JudgeError::Malformed(malformed),
+            BuildError::Spec(what) => JudgeError::Spec(what),
+        }
+    }
+}
+
 /// What was concluded about one property.
 #[derive(Clone, Debug)]
 pub struct Judged {
@@ -122,10 +131,33 @@ fn judge_as<M: Specified>(
     property: Rung,
     limits: &Limits<'_>,
 ) -> Result<Judged, JudgeError> {
-    let built = build::<M>(history, spec).map_err(|error| match error {
-        BuildError::Malformed(malformed) => JudgeError::Malformed(malformed),
-        BuildError::Spec(what) => JudgeError::Spec(what),
-    })?;
+    let built = build::<M>(history, spec)?;
+    judge_built(history, built, spec.model.name(), property, limits)
+}
+
+/// [`judge`] with a model of your own, which `name` names in the judgement: one object per key of the history, each a
+/// clone of `model`. (`docs/library.md` has a complete example.)
+///
+/// # Errors
+/// The same.
+pub fn judge_model<M: Model>(
+    history: &mut History,
+    model: M,
+    name: &str,
+    property: Property,
+    limits: &Limits<'_>,
+) -> Result<Judged, JudgeError> {
+    let built = build_model(history, model)?;
+    judge_built(history, built, name, property, limits)
+}
+
+fn judge_built<M: Model>(
+    history: &History,
+    built: Built<M>,
+    model: &str,
+    property: Property,
+    limits: &Limits<'_>,
+) -> Result<Judged, JudgeError> {
     let keyed = built.objects.iter().any(|object| !object.keys.is_empty());
     let (parts, scope) = match property {
         Rung::Linearizable => {
@@ -139,7 +171,7 @@ fn judge_as<M: Specified>(
     let mut judged = Judged {
         judgement: Judgement {
             property: property.name().to_string(),
-            model: spec.model.name().to_string(),
+            model: model.to_string(),
             answer: Answer::Holds,
             scope: scope.to_string(),
             objects: Vec::with_capacity(parts.len()),

@@ -76,11 +76,11 @@ pub mod verdict;
 pub mod versioned;
 
 pub use claim::{Claim, Confirmed, Says, Unconfirmed, confirm};
-pub use judge::{JudgeError, Judged, Limits, Progress, Violation, judge};
+pub use judge::{JudgeError, Judged, Limits, Progress, Violation, judge, judge_model};
 pub use keyed::{Keyed, KeyedOp};
 pub use ladder::Rung;
 pub use model::{IllFormed, Model};
-pub use objects::{Built, build};
+pub use objects::{Built, build, build_model};
 pub use problem::{ObjOp, Problem};
 pub use search::{At, Stuck};
 pub use spec::{FailedCas, ModelName, NilRead, Spec, auto_model};

@@ -7,6 +7,7 @@ use crate::problem::{ObjOp, Problem};
 use crate::spec::{ModelName, Setup, Spec, Specified};
 use history::{History, Malformed, NEVER, Outcome, ValueId};
 use rustc_hash::FxHashMap;
+use std::fmt;
 use std::sync::Arc;
 
 /// Every object of a history with its operations, in order of first appearance.
@@ -34,6 +35,17 @@ pub enum BuildError {
     /// The specification does not fit the model: one sentence.
     Spec(String),
 }
+
+impl fmt::Display for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            BuildError::Malformed(malformed) => malformed.fmt(f),
+            BuildError::Spec(what) => f.write_str(what),
+        }
+    }
+}
+
+impl std::error::Error for BuildError {}
 
 /// Decodes every operation of `history`. O(size of the history).
 ///
@@ -64,13 +76,31 @@ pub fn build<M: Specified>(history: &mut History, spec: &Spec) -> Result<Built<M
         | ModelName::Delivery
         | ModelName::Semaphore => by_key(history),
     };
+    let processes: Arc<[i64]> = history.processes.clone().into();
+    let model = M::setup(&mut Setup { spec, values: &mut history.values, processes: &processes })
+        .map_err(BuildError::Spec)?;
+    decoded(history, &model, of_op, keys)
+}
+
+/// [`build`] for a model of your own: one object per key, each a clone of `model`.
+///
+/// # Errors
+/// If an operation does not fit the model (with its line).
+pub fn build_model<M: Model>(history: &mut History, model: M) -> Result<Built<M>, BuildError> {
+    let (of_op, keys) = by_key(history);
+    decoded(history, &model, of_op, keys)
+}
+
+fn decoded<M: Model>(
+    history: &mut History,
+    model: &M,
+    of_op: Vec<u32>,
+    keys: Vec<Vec<ValueId>>,
+) -> Result<Built<M>, BuildError> {
     let mut sizes = vec![0; keys.len()];
     for &object in &of_op {
         sizes[object as usize] += 1;
     }
-    let processes: Arc<[i64]> = history.processes.clone().into();
-    let model = M::setup(&mut Setup { spec, values: &mut history.values, processes: &processes })
-        .map_err(BuildError::Spec)?;
     let mut objects: Vec<Object<M>> = keys
         .into_iter()
         .zip(sizes)

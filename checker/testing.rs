@@ -2,6 +2,10 @@
 //!
 //! A history is made of *contents* (what an operation asks and hears, over the values initial, 1 and 2) put on workers.
 //! A worker whose operation is never answered goes on as a new process.
+//!
+//! [`keeps_its_promises`] holds a model, ours or yours, against everything that it says about itself.
+
+mod promises;
 
 pub mod lagging;
 
@@ -9,6 +13,7 @@ use crate::model::Model;
 use crate::problem::{ObjOp, Problem};
 use crate::spec::{FailedCas, ModelName, NilRead, Setup, Spec, Specified};
 use history::{Applied, Interner, NEVER, NO_TIME, Op, Outcome, Value, ValueId};
+pub use promises::{Promises, agrees, keeps_its_promises};
 use std::sync::Arc;
 
 /// Pseudo-random numbers from a seed (splitmix64, Steele, Lea and Flood 2014).
@@ -334,80 +339,120 @@ impl<M: Specified> Letters<M> {
     /// A random history of at most `n` operations. Two in three are made along a legal order, and half of those are then
     /// damaged in one place.
     pub fn random(&self, rng: &mut Rng, n: usize) -> Problem<M> {
-        let n = 2 + rng.below(n - 1);
-        let crash = rng.pick(&[0, 0, 3, 6]);
-        let workers = 2 + rng.below(4);
-        let lawful = !rng.once_in(3);
-        let mut ops: Vec<ObjOp<Option<M::Op>>> = Vec::new();
-        let mut state = self.model.init();
-        let (mut rank, mut processes, mut invoked) = (0, 0, 0);
-        // Worker: its process, its open operation, and whether that took effect.
-        let mut open: Vec<(u32, Option<(usize, bool)>)> = Vec::new();
-        for _ in 0..workers {
-            open.push((processes, None));
-            processes += 1;
-        }
-        let mut pending: Vec<usize> = Vec::new();
-        while invoked < n || open.iter().any(|(_, op)| op.is_some()) {
-            let at = rng.below(workers);
-            let (process, op) = open[at];
-            match op {
-                None if invoked < n => {
-                    ops.push(ObjOp { invoke: rank, ret: NEVER, process, source: invoked as u32, op: None });
-                    open[at].1 = Some((invoked, false));
-                    invoked += 1;
-                    rank += 1;
-                }
-                None => {}
-                Some((op, false)) if crash > 0 && processes < PROCESSES && rng.once_in(crash) => {
-                    ops[op].op = self.any(rng, process, true);
-                    pending.push(op);
-                    open[at] = (processes, None);
-                    processes += 1;
-                }
-                Some((op, false)) => {
-                    ops[op].op = self.legal(rng, process, &mut state, lawful);
-                    open[at].1 = Some((op, true));
-                }
-                Some((op, true)) => {
-                    ops[op].ret = rank;
-                    rank += 1;
-                    open[at].1 = None;
-                }
-            }
-            if !pending.is_empty() && rng.once_in(3) {
-                let op = pending.swap_remove(rng.below(pending.len()));
-                if let Some(taken) = ops[op].op {
-                    self.model.step(&state.clone(), taken, &mut |next| state = next);
-                }
-            }
-        }
-        if rng.once_in(2) {
-            let at = rng.below(ops.len());
-            ops[at].op = self.any(rng, ops[at].process, ops[at].indeterminate());
-        }
-        let ops = ops.into_iter().filter_map(|op| op.op.map(|inner| op.with(inner))).collect();
-        Problem { model: self.model.clone(), ops }
+        let shape = Shape::random(rng, n);
+        random_history(&self.model, rng, shape, |rng, process, info| self.any(rng, process, info))
     }
 
     fn any(&self, rng: &mut Rng, process: u32, info: bool) -> Option<M::Op> {
         let fitting: Vec<usize> = (0..self.letters.len()).filter(|&l| self.info[l] == info).collect();
         self.letters[rng.pick(&fitting)][process as usize]
     }
+}
 
-    /// A content that is legal in `state`, which it moves on; any, if there is none or it need not be `lawful`.
-    fn legal(&self, rng: &mut Rng, process: u32, state: &mut M::State, lawful: bool) -> Option<M::Op> {
-        for _ in 0..if lawful { 30 } else { 0 } {
-            let Some(op) = self.any(rng, process, false) else { continue };
-            let mut next = None;
-            self.model.step(state, op, &mut |s| next = Some(s));
-            if let Some(next) = next {
-                *state = next;
-                return Some(op);
+/// How a random history is laid out.
+#[derive(Clone, Copy, Debug)]
+pub struct Shape {
+    /// Operations.
+    pub ops: usize,
+    /// How many may be open at once, beside those that are never answered.
+    pub workers: usize,
+    /// One in so many is never answered; 0 for none.
+    pub crash: usize,
+    /// Whether it is made along a legal order.
+    pub lawful: bool,
+    /// Whether one operation is then replaced by any other.
+    pub damaged: bool,
+}
+
+impl Shape {
+    /// Any shape with at most `n` operations, which are at least 2.
+    pub fn random(rng: &mut Rng, n: usize) -> Shape {
+        let ops = 2 + rng.below(n - 1);
+        let crash = rng.pick(&[0, 0, 3, 6]);
+        let workers = 2 + rng.below(4);
+        let lawful = !rng.once_in(3);
+        Shape { ops, workers, crash, lawful, damaged: rng.once_in(2) }
+    }
+}
+
+/// A random history of a model. `any` gives an operation for a process, answered or not; `None` is one that constrains
+/// nothing.
+pub fn random_history<M: Model>(
+    model: &M,
+    rng: &mut Rng,
+    shape: Shape,
+    mut any: impl FnMut(&mut Rng, u32, bool) -> Option<M::Op>,
+) -> Problem<M> {
+    let mut ops: Vec<ObjOp<Option<M::Op>>> = Vec::new();
+    let mut state = model.init();
+    let (mut rank, mut processes, mut invoked) = (0, 0, 0);
+    // Worker: its process, its open operation, and whether that took effect.
+    let mut open: Vec<(u32, Option<(usize, bool)>)> = Vec::new();
+    for _ in 0..shape.workers {
+        open.push((processes, None));
+        processes += 1;
+    }
+    let mut pending: Vec<usize> = Vec::new();
+    while invoked < shape.ops || open.iter().any(|(_, op)| op.is_some()) {
+        let at = rng.below(shape.workers);
+        let (process, op) = open[at];
+        match op {
+            None if invoked < shape.ops => {
+                ops.push(ObjOp { invoke: rank, ret: NEVER, process, source: invoked as u32, op: None });
+                open[at].1 = Some((invoked, false));
+                invoked += 1;
+                rank += 1;
+            }
+            None => {}
+            Some((op, false)) if shape.crash > 0 && processes < PROCESSES && rng.once_in(shape.crash) => {
+                ops[op].op = any(rng, process, true);
+                pending.push(op);
+                open[at] = (processes, None);
+                processes += 1;
+            }
+            Some((op, false)) => {
+                ops[op].op = legal(model, rng, &mut state, shape.lawful, |rng| any(rng, process, false));
+                open[at].1 = Some((op, true));
+            }
+            Some((op, true)) => {
+                ops[op].ret = rank;
+                rank += 1;
+                open[at].1 = None;
             }
         }
-        self.any(rng, process, false)
+        if !pending.is_empty() && rng.once_in(3) {
+            let op = pending.swap_remove(rng.below(pending.len()));
+            if let Some(taken) = ops[op].op {
+                model.step(&state.clone(), taken, &mut |next| state = next);
+            }
+        }
     }
+    if shape.damaged {
+        let at = rng.below(ops.len());
+        ops[at].op = any(rng, ops[at].process, ops[at].indeterminate());
+    }
+    let ops = ops.into_iter().filter_map(|op| op.op.map(|inner| op.with(inner))).collect();
+    Problem { model: model.clone(), ops }
+}
+
+/// An operation that is legal in `state`, which it moves on; any, if none is found or it need not be `lawful`.
+fn legal<M: Model>(
+    model: &M,
+    rng: &mut Rng,
+    state: &mut M::State,
+    lawful: bool,
+    mut any: impl FnMut(&mut Rng) -> Option<M::Op>,
+) -> Option<M::Op> {
+    for _ in 0..if lawful { 30 } else { 0 } {
+        let Some(op) = any(rng) else { continue };
+        let mut next = None;
+        model.step(state, op, &mut |s| next = Some(s));
+        if let Some(next) = next {
+            *state = next;
+            return Some(op);
+        }
+    }
+    any(rng)
 }
 
 fn raw(values: &mut Interner, content: &Content, process: u32) -> Op {

@@ -18,6 +18,7 @@ pub(crate) struct Depth<'p, B> {
     taken: Vec<Taken>,
     start: Option<Config<B>>,
     deepest: u32,
+    kept: usize,
 }
 
 struct Frame<B> {
@@ -26,12 +27,23 @@ struct Frame<B> {
     taken: u32,
     /// Where its moves begin; they end where those of the next frame begin. There is at least one.
     moves: u32,
+    /// Where there are too many to be kept, how many of them were tried, the last first; they are made again.
+    tried: Option<u32>,
 }
+
+/// More moves than this are not kept. Making them again costs as much as making those of the next configuration.
+const KEPT: usize = 128;
 
 impl<'p, B: Bits> Depth<'p, B> {
     pub(crate) fn new(mover: Mover<'p>) -> Depth<'p, B> {
+        Depth::keeping(mover, KEPT)
+    }
+
+    /// With at most so many moves kept for each configuration.
+    pub(crate) fn keeping(mover: Mover<'p>, kept: usize) -> Depth<'p, B> {
         let plan = mover.plan;
         Depth {
+            kept,
             window: Window::new(plan),
             mover,
             visited: Visited::new(),
@@ -54,7 +66,7 @@ impl<'p, B: Bits> Depth<'p, B> {
             if meter.pause(|| self.at()) {
                 return None;
             }
-            let Some(frame) = self.stack.last() else {
+            let Some(frame) = self.stack.last_mut() else {
                 // Without looking ahead, it gets exactly as far as there are orders.
                 return Some(match self.mover.ahead {
                     true => Ended::Nothing(self.deepest),
@@ -64,10 +76,24 @@ impl<'p, B: Bits> Depth<'p, B> {
             self.taken.truncate(frame.taken as usize);
             let layer = frame.config.layer;
             self.window.go(layer);
-            let chosen = self.moves.pop().expect("a frame's moves are on top");
+            let first = frame.moves as usize;
+            let (chosen, left) = match &mut frame.tried {
+                None => {
+                    let chosen = self.moves.pop().expect("a frame's moves are on top");
+                    (chosen, self.moves.len() - first)
+                }
+                Some(tried) => {
+                    self.mover.moves(&frame.config, &self.window, &mut self.moves);
+                    let left = self.moves.len() - first - *tried as usize - 1;
+                    let chosen = self.moves[first + left];
+                    self.moves.truncate(first);
+                    *tried += 1;
+                    (chosen, left)
+                }
+            };
             let (next, took) = self.mover.apply(&frame.config, &self.window, chosen);
             // Nobody comes back to a frame without another choice.
-            if self.moves.len() == frame.moves as usize {
+            if left == 0 {
                 self.stack.pop();
             }
             self.taken.extend(took.map(|index| (index, layer)));
@@ -100,8 +126,12 @@ impl<'p, B: Bits> Depth<'p, B> {
         let moves = self.moves.len();
         self.mover.moves(&config, &self.window, &mut self.moves);
         if self.moves.len() > moves {
+            let tried = (self.moves.len() - moves > self.kept).then_some(0);
+            if tried.is_some() {
+                self.moves.truncate(moves);
+            }
             let taken = self.taken.len() as u32;
-            self.stack.push(Frame { config, taken, moves: moves as u32 });
+            self.stack.push(Frame { config, taken, moves: moves as u32, tried });
         }
         false
     }

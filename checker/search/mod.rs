@@ -96,7 +96,8 @@ pub fn violated<M: Model>(problem: &Problem<M>, budget: &Budget<'_>, configurati
 pub fn search_by_each_engine<M: Model>(problem: &Problem<M>, budget: &Budget<'_>) -> [Found; 2] {
     let (plan, _) = Plan::new(problem, false);
     let (mover, watched) = (|| Mover::plain(&plan, problem), Watched::from(budget));
-    let mut depth: Depth<'_, Box<[u64]>> = Depth::new(mover());
+    // As if there were too many moves to be kept.
+    let mut depth: Depth<'_, Box<[u64]>> = Depth::keeping(mover(), 1);
     let mut breadth: Breadth<'_, Box<[u64]>> = Breadth::new(mover());
     let never = AtomicBool::new(false);
     let found = |end: Option<Ended>| match end.map(|end| raced(problem, &plan, end)) {

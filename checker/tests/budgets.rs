@@ -1,8 +1,9 @@
-//! The search keeps to its budgets, and long or wide histories are no trouble.
+//! The search keeps to its budgets, and long, wide or hostile histories are no trouble: a verdict, or an honest refusal
+//! that says where it was stuck.
 
 use checker::queue::{Queue, QueueOp};
 use checker::register::{Register, RegisterOp};
-use checker::search::{Found, search};
+use checker::search::{Found, Watched, search, search_watched};
 use checker::testing::Rng;
 use checker::{Budget, FailedCas, Model, NilRead, ObjOp, Problem, Reason};
 use history::{NEVER, ValueId};
@@ -134,4 +135,126 @@ fn a_stale_read_among_unanswered_operations_is_found_where_it_is() {
     let (found, states) = ask(&problem(register(), ops), 1 << 30, false);
     assert_eq!(found, Found::Fatal(stale));
     assert!(states < 500_000, "{states} states");
+}
+
+fn write(v: u32) -> RegisterOp {
+    RegisterOp::Write(ValueId(v))
+}
+
+fn read(v: u32) -> RegisterOp {
+    RegisterOp::Read(ValueId(v))
+}
+
+/// Short operations one after the other: writes of a few values, each read at once.
+fn calm(from: u32, n: u32) -> impl Iterator<Item = (u32, u32, RegisterOp)> {
+    (0..n).map(move |i| {
+        let op = if i % 2 == 0 { write(1 + i / 2 % 4) } else { read(1 + i / 2 % 4) };
+        (from + 2 * i, from + 2 * i + 1, op)
+    })
+}
+
+/// Whether it ends with an order (true) or none, within so many configurations.
+fn ends(ops: impl IntoIterator<Item = (u32, u32, RegisterOp)>, most: u64) -> bool {
+    let (found, states) = ask(&problem(register(), ops), 1 << 28, false);
+    assert!(states <= most, "{states} states");
+    match found {
+        Found::Order(_) => true,
+        Found::Fatal(_) => false,
+        Found::GaveUp(reason) => panic!("{reason:?} after {states} states"),
+    }
+}
+
+#[test]
+fn operations_that_span_the_whole_history_cost_little() {
+    let (n, slow) = (3_000, 30);
+    let end = slow + 2 * n;
+    let spanning = |of: fn(u32) -> u32| (0..slow).map(move |i| (i, end + i, write(of(i))));
+    // Never read; of a value that is read all the time; each read once at the end.
+    assert!(ends(spanning(|i| 10 + i).chain(calm(slow, n)), 100_000));
+    assert!(ends(spanning(|_| 1).chain(calm(slow, n)), 100_000));
+    let read_last = (0..slow).map(|i| (end + slow + 2 * i, end + slow + 2 * i + 1, read(10)));
+    assert!(ends(spanning(|i| 10 + i).chain(calm(slow, n)).chain(read_last), 100_000));
+    // All but one come before the two reads, and none between them.
+    let back = [(end + slow, end + slow + 1, read(10)), (end + slow + 2, end + slow + 3, read(11))];
+    assert!(!ends(spanning(|i| 10 + i).chain(calm(slow, n)).chain(back), 400_000));
+}
+
+#[test]
+fn a_thousand_unanswered_writes_of_one_value_cost_little() {
+    let n = 1_000;
+    let open = (0..n).map(|i| (i, NEVER, write(9)));
+    let between = (0..200).map(|i| {
+        let op = match i % 4 {
+            0 => write(1),
+            1 => read(1),
+            _ => read(9),
+        };
+        (n + 2 * i, n + 2 * i + 1, op)
+    });
+    assert!(ends(open.clone().chain(between.clone()), 20_000));
+    let impossible = [(3 * n, 3 * n + 1, read(1)), (3 * n + 2, 3 * n + 3, read(2))];
+    assert!(!ends(open.chain(between).chain(impossible), 20_000));
+}
+
+#[test]
+fn one_value_written_a_thousand_times_costs_little() {
+    let writes = (0..1_000).map(|i| (i, 1_000 + i, write(1)));
+    let reads = (0..1_000).map(|i| (2_000 + 2 * i, 2_001 + 2 * i, read(1)));
+    assert!(ends(writes.clone().chain(reads.clone()), 20_000));
+    assert!(!ends(writes.chain(reads).chain([(9_000, 9_001, read(2))]), 20_000));
+}
+
+#[test]
+fn ten_thousand_processes_may_do_something_at_once() {
+    let n = if std::env::var_os("PERJURY_LONG").is_some() { 10_000 } else { 2_000 };
+    // Every rank the same but for who came first: as a log whose timestamps are all equal.
+    let all = (0..n).map(|i| (i, n + i, if i % 2 == 0 { write(i) } else { read(i - 1) }));
+    assert!(ends(all.clone(), 100_000));
+    assert!(!ends(all.chain([(2 * n, 2 * n + 1, read(n + 1))]), 100_000));
+}
+
+#[test]
+fn sixty_open_changes_and_an_impossible_read_end_in_a_verdict_or_in_an_honest_refusal() {
+    // Each change needs another one first: nothing but trying tells that no order ends in 99.
+    let mut rng = Rng(9);
+    let changes = (0..60).map(|i| {
+        let (expected, new) = (ValueId(rng.below(12) as u32), ValueId(1 + rng.below(11) as u32));
+        (i, 60 + i, RegisterOp::Cas { expected, new })
+    });
+    let start = Register::new(ValueId(0), true, FailedCas::Drop, NilRead::Observe);
+    let tangled = problem(start, changes.chain([(200, 201, read(5)), (202, 203, read(6))]));
+    let (stop, states) = (AtomicBool::new(false), AtomicU64::new(0));
+    let seen = AtomicU64::new(0);
+    let tell = |at: checker::At| {
+        seen.fetch_max(at.bytes, Ordering::Relaxed);
+    };
+    let budget = Budget { stop: &stop, bytes: 16 << 20, states: &states };
+    let (found, stuck) = search_watched(&tangled, &Watched { budget: &budget, tell: Some(&tell) });
+    match found {
+        Found::Fatal(_) => assert!(stuck.is_none()),
+        Found::Order(order) => panic!("{order:?}"),
+        Found::GaveUp(reason) => {
+            assert_eq!(reason, Reason::Memory);
+            let stuck = stuck.expect("it says where");
+            assert!((stuck.of, stuck.width) == (62, 60) && !stuck.open.is_empty(), "{stuck}");
+        }
+    }
+    // Three engines share what there is.
+    let seen = seen.into_inner();
+    assert!(seen > 0 && seen < 18 << 20, "{seen} bytes");
+}
+
+#[test]
+fn a_search_that_is_stopped_says_where_it_was_stuck() {
+    let problem = tangle(40);
+    let stop = AtomicBool::new(false);
+    let states = AtomicU64::new(0);
+    let budget = Budget { stop: &stop, bytes: 1 << 30, states: &states };
+    // Somebody loses patience.
+    let tell = |at: checker::At| stop.store(at.states > 100_000, Ordering::Relaxed);
+    let (found, stuck) = search_watched(&problem, &Watched { budget: &budget, tell: Some(&tell) });
+    assert_eq!(found, Found::GaveUp(Reason::Stopped));
+    let stuck = stuck.expect("it says where");
+    assert_eq!((stuck.of, stuck.width, stuck.distinct), (80, 40, 6));
+    assert!(stuck.states > 100_000 && stuck.awaited == stuck.open.first().copied(), "{stuck}");
 }

@@ -111,7 +111,8 @@ pub struct Violation {
     pub counterexample: Counterexample,
 }
 
-/// Judges one property of a history, by its [`Rung`] or its [`Property`]. New values may be numbered on the way; nothing else of it changes.
+/// Judges one property of a history, by its [`Rung`] or its [`Property`]. New values may be numbered on the way; nothing
+/// else of it changes.
 ///
 /// # Errors
 /// An operation or a specification that does not fit the model, or evidence that the verifier refuses.
@@ -144,18 +145,18 @@ pub fn judge_model<M: Model>(
     history: &mut History,
     model: M,
     name: &str,
-    property: Property,
+    property: impl Into<Rung>,
     limits: &Limits<'_>,
 ) -> Result<Judged, JudgeError> {
     let built = build_model(history, model)?;
-    judge_built(history, built, name, property, limits)
+    judge_built(history, built, name, property.into(), limits)
 }
 
 fn judge_built<M: Model>(
     history: &History,
     built: Built<M>,
     model: &str,
-    property: Property,
+    property: Rung,
     limits: &Limits<'_>,
 ) -> Result<Judged, JudgeError> {
     let keyed = built.objects.iter().any(|object| !object.keys.is_empty());

@@ -214,7 +214,7 @@ pub fn alphabet(model: ModelName) -> Vec<Content> {
                     contents.add(f, one.clone(), Value::Bool(told), Outcome::Ok);
                 }
                 if f != "contains" {
-                    contents.writes(f, &[one.clone()]);
+                    contents.writes(f, std::slice::from_ref(&one));
                 }
             }
         }

@@ -6,7 +6,7 @@ use crate::exact::Finding;
 use crate::ladder::Rung;
 use crate::model::Model;
 use crate::objects::{BuildError, Built, Object, build, build_model};
-use crate::problem::Problem;
+use crate::problem::{ObjOp, Problem};
 use crate::search::{At, Found, Stuck, Watched, search_watched};
 use crate::spec::{Spec, Specified};
 use crate::verdict::{Budget, Counterexample, Property, Reason, Verdict, Witness};
@@ -268,6 +268,8 @@ fn per_object<M: Model>(
     let objects = &built.objects;
     let mut longest_first: Vec<usize> = (0..objects.len()).collect();
     longest_first.sort_by_key(|&i| std::cmp::Reverse(objects[i].problem.ops.len()));
+    let decoded = objects.iter().map(|object| object.problem.ops.capacity()).sum::<usize>();
+    let decoded = decoded * size_of::<ObjOp<M::Op>>();
     let done = AtomicUsize::new(0);
     let one = |&i: &usize| {
         let tell = |at| {
@@ -276,7 +278,8 @@ fn per_object<M: Model>(
                 progress(Progress { done, objects: objects.len(), at: Some(at) });
             }
         };
-        let bytes = limits.bytes / limits.threads.clamp(1, objects.len().max(1));
+        // The decoded operations are in memory, too.
+        let bytes = limits.bytes.saturating_sub(decoded) / limits.threads.clamp(1, objects.len().max(1));
         let part = decide(&objects[i], limits, bytes, &tell);
         let done = done.fetch_add(1, Ordering::Relaxed) + 1;
         if let Some(progress) = limits.progress {
@@ -490,7 +493,6 @@ mod tests {
     use super::*;
     use crate::exact::Exact;
     use crate::model::IllFormed;
-    use crate::problem::ObjOp;
     use history::{Interner, NEVER, Op};
 
     /// Operations add up, to no more than `most`; its exact method claims whatever it is told to.

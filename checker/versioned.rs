@@ -298,12 +298,26 @@ impl Model for Versioned {
                 *makers.entry(version).or_default() |= *kept;
             }
         }
+        // Where a history is cut, a version is known of an operation that is still open: it may never happen, and somebody
+        // else who was not told may have made that version.
+        let returned = ops.iter().filter(|op| !op.indeterminate());
+        let made: FxHashSet<i64> = returned
+            .filter_map(|op| match op.op {
+                VersionedOp::Write(version, _) | VersionedOp::Cas { version, .. } => Some(version),
+                VersionedOp::Read(..)
+                | VersionedOp::WriteUnheard(_)
+                | VersionedOp::CasUnheard { .. }
+                | VersionedOp::CasRefused(_) => None,
+            })
+            .collect();
         let mut unexplained: FxHashSet<ValueId> = FxHashSet::default();
         for (op, kept) in ops.iter().zip(keep.iter()).filter(|(_, kept)| **kept) {
             if let VersionedOp::Read(version, value) = op.op {
-                match makers.get_mut(&version) {
-                    Some(wanted) => *wanted |= *kept,
-                    None => drop(unexplained.insert(value)),
+                if let Some(wanted) = makers.get_mut(&version) {
+                    *wanted |= *kept;
+                }
+                if !made.contains(&version) {
+                    unexplained.insert(value);
                 }
             }
         }
@@ -312,9 +326,10 @@ impl Model for Versioned {
             match op.op {
                 VersionedOp::Write(version, _) | VersionedOp::Cas { version, .. } => {
                     *kept = makers[&version];
-                    if !*kept {
+                    if !*kept && made.contains(&version) {
                         left_out.push(version);
                     }
+                    unheard_left_out |= !*kept && !made.contains(&version);
                 }
                 VersionedOp::WriteUnheard(value) | VersionedOp::CasUnheard { value, .. } => {
                     *kept |= unexplained.contains(&value);
@@ -327,7 +342,7 @@ impl Model for Versioned {
         left_out.dedup();
         let whole = left_out.is_empty() && !unheard_left_out;
         let explained = |expected: i64| {
-            let by_unheard = !makers.contains_key(&expected) && expected != self.initial.0;
+            let by_unheard = !made.contains(&expected) && expected != self.initial.0;
             left_out.binary_search(&expected).is_err() && !(unheard_left_out && by_unheard)
         };
         let mut weaker: Vec<ObjOp<VersionedOp>> = ops.to_vec();

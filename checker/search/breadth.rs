@@ -80,6 +80,7 @@ impl<'p, B: Bits> Breadth<'p, B> {
             return;
         }
         self.mover.moves(&config, &self.window, &mut self.moves);
+        meter.weigh(self.moves.len());
         while let Some(chosen) = self.moves.pop() {
             let (after, took) = self.mover.apply(&config, &self.window, chosen);
             let node = match took {

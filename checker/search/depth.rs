@@ -125,6 +125,7 @@ impl<'p, B: Bits> Depth<'p, B> {
         }
         let moves = self.moves.len();
         self.mover.moves(&config, &self.window, &mut self.moves);
+        meter.weigh(self.moves.len() - moves);
         if self.moves.len() > moves {
             let tried = (self.moves.len() - moves > self.kept).then_some(0);
             if tried.is_some() {

@@ -74,6 +74,12 @@ impl<'a> Meter<'a> {
         self.counted += 1;
     }
 
+    /// So many moves were made at once: where there are many, less passes until the next look.
+    #[inline]
+    pub(crate) fn weigh(&mut self, moves: usize) {
+        self.ticks += (moves / 4) as u32;
+    }
+
     /// Whether to pause, now that the search is there and holds so many bytes.
     #[inline]
     pub(crate) fn pause(&mut self, at: impl FnOnce() -> At) -> bool {

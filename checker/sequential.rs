@@ -18,6 +18,7 @@ mod chains;
 mod conflicts;
 mod decide;
 mod demand;
+mod due;
 mod frontier;
 mod lists;
 mod merge;
@@ -29,6 +30,7 @@ mod steps;
 #[cfg(test)]
 mod tests;
 mod tree;
+mod trips;
 
 use crate::keyed::Keyed;
 use crate::model::Model;

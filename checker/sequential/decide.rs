@@ -3,6 +3,7 @@
 use super::cells::{Cells, From, cells};
 use super::chains::Chains;
 use super::conflicts::Conflicts;
+use super::due::{due, shifted};
 use super::frontier::{Built, construct};
 use super::proof::{behind, prove};
 use super::saturate::saturate;
@@ -12,6 +13,7 @@ use crate::model::Model;
 use crate::problem::Problem;
 use crate::verdict::{Budget, Reason};
 use rustc_hash::FxHashMap;
+use std::sync::atomic::Ordering;
 
 /// How an answer was found, the strongest means that any part of the history needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -140,13 +142,43 @@ fn decide_part<M: Model>(
         let patience = most.min(20 * chains.ops.len() as u64 + 10_000);
         for object in objects {
             let alone = chains.retain(|i| chains.ops[i as usize].object == object);
-            if let Found::Nothing = search(models, &alone, &[], patience, budget) {
+            if let Found::Nothing = search(models, &alone, &[], &due(&alone, &[]), patience, budget) {
                 let core = alone.ops.iter().map(|op| op.source).collect();
                 return (Answer::Nothing(core), Method::Search);
             }
         }
     }
-    (answer(search(models, chains, &earlier, most, budget), chains, all), Method::Search)
+    (answer(by_turns(models, chains, &earlier, most, budget), chains, all), Method::Search)
+}
+
+/// The search, each time from the beginning with another idea of what to try first, and each time longer: a search that
+/// began badly can take for ever to come back to where it went wrong.
+fn by_turns<M: Model>(
+    models: &[M],
+    chains: &Chains<M::Op>,
+    earlier: &[(u32, u32)],
+    most: u64,
+    budget: &Budget<'_>,
+) -> Found {
+    let n = chains.ops.len() as u64;
+    let soonest = due(chains, earlier);
+    let mut patience = 4 * n + 1000;
+    let mut turn = 0;
+    loop {
+        let first = match turn {
+            0 => soonest.clone(),
+            1 => due(chains, &[]),
+            _ => shifted(chains, &soonest, (2 * n).min(4 << turn.min(32)) as u32, turn),
+        };
+        let found = search(models, chains, earlier, &first, patience.min(most), budget);
+        let again = matches!(found, Found::GaveUp(Reason::Stopped)) && patience < most;
+        if !again || budget.stop.load(Ordering::Relaxed) {
+            return found;
+        }
+        // Slowly at first, because each turn may be lucky; at last so much that all can be seen.
+        patience = if turn < 16 { patience + patience / 4 } else { patience.saturating_mul(2) };
+        turn += 1;
+    }
 }
 
 fn answer<O: Copy>(found: Found, chains: &Chains<O>, all: impl Fn() -> Vec<u32>) -> Answer {

@@ -3,8 +3,9 @@
 //! A configuration says how far each process has come, in which state each object is, and how many of the crashed
 //! operations at the ends of processes were used. Equal configurations have equal futures, so each is entered once.
 //!
-//! Four reductions keep the rest small (`checking.md` calls them R1, R3, R4 and R5; program order stands in for real time):
+//! Five reductions keep the rest small (four are known from linearizability, with program order for real time):
 //! - a completed operation that is legal now and changes no state whatever is taken at once;
+//! - operations that lead a process's object back to where it was, unnoticed by others, are taken at once ([`Trips`]);
 //! - crashed operations at the ends of processes are taken only where the next operation needs them;
 //! - equal ones are exchangeable, so only their number counts;
 //! - whoever got as far with fewer of them can do everything that others can.
@@ -16,9 +17,11 @@ use super::demand::Demand;
 use super::lists::Lists;
 use super::steps::Steps;
 use super::tree::Tree;
+use super::trips::Trips;
 use crate::model::Model;
 use crate::verdict::{Budget, Reason};
 use rustc_hash::{FxHashMap, FxHashSet};
+use std::cmp::Reverse;
 use std::sync::atomic::Ordering;
 
 /// What an exhaustive search found.
@@ -33,17 +36,19 @@ pub(crate) enum Found {
 }
 
 /// Searches for a legal order of `chains`, where `models` has one model per object and every legal order is known to keep
-/// the pairs of `earlier`. Gives up with [`Reason::Stopped`] after `most` configurations.
+/// the pairs of `earlier`. Gives up with [`Reason::Stopped`] after `most` configurations. `due` says for each operation
+/// what to try first: the smallest.
 ///
 /// Indeterminate operations that change nothing can as well be left out before.
 pub(crate) fn search<M: Model>(
     models: &[M],
     chains: &Chains<M::Op>,
     earlier: &[(u32, u32)],
+    due: &[u32],
     most: u64,
     budget: &Budget<'_>,
 ) -> Found {
-    let mut search = Search::new(models, chains, earlier, most);
+    let mut search = Search::new(models, chains, earlier, due, most);
     let found = search.descend(budget).unwrap_or_else(Found::GaveUp);
     budget.states.fetch_add(search.visited % 1024, Ordering::Relaxed);
     found
@@ -79,6 +84,7 @@ struct Branch {
 
 struct Search<'a, M: Model> {
     chains: &'a Chains<M::Op>,
+    due: &'a [u32],
     /// Of each object.
     steps: Vec<Steps<'a, M>>,
     class_of: Vec<u32>,
@@ -108,6 +114,7 @@ struct Search<'a, M: Model> {
     touched: Vec<u32>,
     /// What must come before each operation.
     before: Lists,
+    trips: Trips,
     demand: Demand,
     /// Whether a value is gone that somebody has yet to see.
     lost: bool,
@@ -116,13 +123,22 @@ struct Search<'a, M: Model> {
 }
 
 impl<'a, M: Model> Search<'a, M> {
-    fn new(models: &'a [M], chains: &'a Chains<M::Op>, earlier: &[(u32, u32)], most: u64) -> Search<'a, M> {
+    fn new(
+        models: &'a [M],
+        chains: &'a Chains<M::Op>,
+        earlier: &[(u32, u32)],
+        due: &'a [u32],
+        most: u64,
+    ) -> Search<'a, M> {
         let mut steps: Vec<Steps<'a, M>> = models.iter().map(Steps::new).collect();
         let class_of: Vec<u32> = chains.ops.iter().map(|op| steps[op.object as usize].class(op.op)).collect();
+        let trips = Trips::new(models, chains, &class_of, &mut steps);
         let processes = chains.processes() as usize;
         let objects = chains.objects as usize;
         let mut search = Search {
             chains,
+            due,
+            trips,
             steps,
             class_of,
             body_end: Vec::with_capacity(processes),
@@ -198,7 +214,7 @@ impl<'a, M: Model> Search<'a, M> {
     fn descend(&mut self, budget: &Budget<'_>) -> Result<Found, Reason> {
         let mut branches: Vec<Branch> = Vec::new();
         loop {
-            self.take_pure();
+            self.take_eager();
             if self.remaining == 0 {
                 return Ok(Found::Order(self.order()));
             }
@@ -252,6 +268,28 @@ impl<'a, M: Model> Search<'a, M> {
             + self.done.capacity() * size_of::<Done>()
     }
 
+    /// Takes everything that no legal order can be worse for.
+    fn take_eager(&mut self) {
+        loop {
+            self.take_pure();
+            if self.trips.none() {
+                return;
+            }
+            let trip = (0..self.at.len()).find_map(|p| {
+                let op = self.at[p];
+                let state = self.state[self.chains.ops.get(op as usize)?.object as usize];
+                let stops = self.trips.from(op, state).filter(|_| op < self.body_end[p])?;
+                (op..op + stops).all(|i| self.may_come(i)).then_some((op, stops))
+            });
+            let Some((op, stops)) = trip else { return };
+            for i in op..op + stops {
+                let object = self.chains.ops[i as usize].object as usize;
+                let to = self.steps[object].outcome(self.state[object], self.class_of[i as usize], 0);
+                self.take(i, to);
+            }
+        }
+    }
+
     /// Takes every completed operation that is legal and pure. It can only be in the way later, never needed later.
     fn take_pure(&mut self) {
         while let Some(object) = self.touched.pop() {
@@ -303,8 +341,7 @@ impl<'a, M: Model> Search<'a, M> {
         for object in 0..self.exposed.len() {
             self.moves_with_crashed(object as u32, &mut moves, budget)?;
         }
-        moves
-            .sort_by_key(|m| std::cmp::Reverse((m.crashed.len(), self.chains.ops[m.op as usize].hint, m.op)));
+        moves.sort_by_key(|m| Reverse((m.crashed.len(), self.due[m.op as usize], m.op)));
         let plain = moves.len();
         for object in 0..self.exposed.len() {
             let state = self.state[object];
@@ -320,7 +357,7 @@ impl<'a, M: Model> Search<'a, M> {
                 }
             }
         }
-        moves[plain..].sort_by_key(|m| std::cmp::Reverse((self.chains.ops[m.op as usize].hint, m.op, m.to)));
+        moves[plain..].sort_by_key(|m| Reverse((self.due[m.op as usize], m.op, m.to)));
         Ok(moves)
     }
 

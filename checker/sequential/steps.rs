@@ -35,7 +35,7 @@ impl<'a, M: Model> Steps<'a, M> {
             scratch: Vec::new(),
             state_bytes: 0,
         };
-        steps.state_id(model.init());
+        steps.number(model.init());
         steps
     }
 
@@ -89,7 +89,7 @@ impl<'a, M: Model> Steps<'a, M> {
             .step(&self.states[state as usize], self.classes[class as usize].0, &mut |s| reached.push(s));
         let from = self.outcomes.len() as u32;
         for s in reached.drain(..) {
-            let id = self.state_id(s);
+            let id = self.number(s);
             if !self.outcomes[from as usize..].contains(&id) {
                 self.outcomes.push(id);
             }
@@ -100,7 +100,8 @@ impl<'a, M: Model> Steps<'a, M> {
         (from, len)
     }
 
-    fn state_id(&mut self, state: M::State) -> u32 {
+    /// The number of a state; equal states have equal numbers.
+    pub fn number(&mut self, state: M::State) -> u32 {
         let hash = hash_of(&state);
         if let Some(&id) = self.state_ids.find(hash, |&id| self.states[id as usize] == state) {
             return id;

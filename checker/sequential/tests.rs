@@ -5,6 +5,7 @@ mod histories;
 mod scale;
 
 use super::decide::{Answer, Method, decide, relevant};
+use super::due;
 use super::search::{Found, search};
 use super::sequential;
 use crate::counter::Counter;
@@ -75,7 +76,8 @@ fn agree_on<M: Model>(problem: &Problem<Keyed<M>>) -> bool {
         (Answer::GaveUp(reason), _) => panic!("{reason:?} for {:#?}", problem.ops),
     }
     let chains = relevant(problem);
-    match search(&problem.model.objects, &chains, &[], u64::MAX, &budget) {
+    let due = due::due(&chains, &[]);
+    match search(&problem.model.objects, &chains, &[], &due, u64::MAX, &budget) {
         Found::Order(order) => {
             replay(problem, &chains.sources(&order));
             assert!(expected, "{order:?} of {:#?}", problem.ops);

@@ -3,6 +3,7 @@
 use super::histories::Dice;
 use super::judge_counting;
 use crate::keyed::{Keyed, KeyedOp};
+use crate::mutex::{Mutex, MutexOp};
 use crate::problem::{ObjOp, Problem};
 use crate::register::{Register, RegisterOp};
 use crate::sequential::{Method, accept_from_linearizations};
@@ -162,6 +163,28 @@ fn a_lie_across_keys_is_found_among_late_processes_and_told_in_eight_operations(
             assert!(core.core.len() <= 8 && core.minimal, "{core:?} after {states} choices");
         }
     }
+}
+
+#[test]
+fn two_processes_that_keep_a_lock_are_found_after_a_hundred_rounds_of_four_that_share_it() {
+    let lock = Mutex::new((0..4).collect::<Vec<i64>>().into());
+    let model = Keyed { objects: vec![lock], names: vec![String::new()] };
+    let mut ops = Vec::new();
+    let mut tell = |process: u32, op| {
+        let source = ops.len() as u32;
+        let op = KeyedOp { object: 0, op };
+        ops.push(ObjOp { invoke: 2 * source, ret: 2 * source + 1, process, source, op });
+    };
+    for round in 0..100 {
+        tell(round % 4, MutexOp::Acquire(round % 4));
+        tell(round % 4, MutexOp::Release(round % 4));
+    }
+    tell(1, MutexOp::Acquire(1));
+    tell(3, MutexOp::Acquire(3));
+    let (verdict, method, states) = judge_counting(&Problem { model, ops });
+    let Verdict::Invalid(core) = verdict else { panic!("{verdict:?} by {method:?}") };
+    assert_eq!((core.core, core.minimal), (vec![200, 201], true));
+    assert!(states < 1000, "a process may as well give the lock back at once: {states} configurations");
 }
 
 #[test]

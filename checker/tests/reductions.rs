@@ -2,8 +2,9 @@
 //! trap.
 //!
 //! Every history is also judged as it was known at one of its returns, and by both engines that do not look ahead. With
-//! `PERJURY_LONG=1`, a million histories for each: `PERJURY_LONG=1 cargo test --release -p perjury-checker --test
-//! reductions -- --nocapture`. (`docs/correctness.md` says which reduction is which.)
+//! `PERJURY_LONG=1`, a million histories for each, with `PERJURY_FUZZ=N` so many:
+//! `PERJURY_LONG=1 cargo test --release -p perjury-checker --test reductions -- --nocapture`.
+//! (`docs/correctness.md` says which reduction is which.)
 
 use checker::counter::{Counter, CounterOp};
 use checker::queue::{Queue, QueueOp};
@@ -16,7 +17,9 @@ use history::{NEVER, ValueId};
 const OPS: usize = 12;
 
 fn aim<M: Model>(name: &str, mut make: impl FnMut(&mut Rng) -> Problem<M>) {
-    let count = if std::env::var_os("PERJURY_LONG").is_some() { 1_000_000 } else { 1_500 };
+    let asked = std::env::var("PERJURY_FUZZ").ok().and_then(|count| count.parse().ok());
+    let usual = if std::env::var_os("PERJURY_LONG").is_some() { 1_000_000 } else { 1_500 };
+    let count = asked.unwrap_or(usual);
     let mut rng = Rng(name.bytes().fold(1, |seed, byte| seed << 5 ^ u64::from(byte)));
     let mut legal = 0;
     let judged = |problem: &Problem<M>| agrees(problem).unwrap_or_else(|what| panic!("{name}: {what}"));

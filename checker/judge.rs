@@ -200,9 +200,7 @@ fn judge_built<M: Model>(
                 judged.violations.push(Violation { object, keys: part.violated, counterexample });
                 (Answer::Violated, String::new(), None)
             }
-            Verdict::Unknown(reason) => {
-                (Answer::Undecided, because(reason, part.states, part.stuck.as_ref()), None)
-            }
+            Verdict::Unknown(reason) => (Answer::Undecided, because(reason, part.states), None),
         };
         judgement.answer = worse(judgement.answer, answer);
         judgement.states += part.states;
@@ -230,18 +228,14 @@ fn worse(a: Answer, b: Answer) -> Answer {
     }
 }
 
-fn because(reason: Reason, states: u64, stuck: Option<&Stuck>) -> String {
-    let mut text = match reason {
+fn because(reason: Reason, states: u64) -> String {
+    match reason {
         Reason::Stopped => format!("stopped after {states} states"),
         Reason::Memory => format!("memory limit reached after {states} states"),
         Reason::Unverified => {
             format!("no order was found, but what shows that is too much to be verified; {states} states")
         }
-    };
-    if let Some(stuck) = stuck {
-        text += &format!(": {stuck}");
     }
-    text
 }
 
 /// What was found about one object, or about all together.

@@ -313,11 +313,14 @@ fn judge_one(
         format!("time limit ({:.0} s) reached", timeout.as_secs_f64())
     };
     for (object, stuck) in judged.judgement.objects.iter_mut().zip(&judged.stuck) {
-        if object.answer == Answer::Undecided && stop.load(Ordering::SeqCst) {
+        if object.answer != Answer::Undecided {
+            continue;
+        }
+        if stop.load(Ordering::SeqCst) {
             object.reason = format!("{why} after {}", count(object.states, "state"));
-            if let Some(stuck) = stuck {
-                object.reason += &format!(": {}", stuck.describe(|op| named(history, op)));
-            }
+        }
+        if let Some(stuck) = stuck {
+            object.reason += &format!(": {}", stuck.describe(|op| named(history, op)));
         }
     }
     Ok(judged)

@@ -50,9 +50,18 @@ pub fn explain(
 ) -> Anomaly {
     let rung = property.into();
     let property = match rung {
-        Rung::Linearizable => Property::Linearizable,
-        // One key alone, in the order of each process.
-        Rung::Sequential | Rung::Coherence => Property::Sequential,
+        Rung::Linearizable | Rung::Regular => Property::Linearizable,
+        // Whoever violates a weaker one violates this one with the same operations: what happened is told by it.
+        Rung::Sequential
+        | Rung::Coherence
+        | Rung::CausalConvergence
+        | Rung::CausalMemory
+        | Rung::Causal
+        | Rung::Pram
+        | Rung::WritesFollowReads
+        | Rung::MonotonicWrites
+        | Rung::MonotonicReads
+        | Rung::ReadYourWrites => Property::Sequential,
     };
     let (mut part, core, fatal) = part_of(history, counterexample);
     let told = crate::with_model!(spec.model, M => told::<M>(&mut part, spec, property, &core, fatal));
@@ -90,6 +99,9 @@ pub fn explain(
         states: told.states,
         coincides: Vec::new(),
     };
+    if rung.of_one_order().is_none() && rung != Rung::Coherence {
+        crate::ladder::retell(&mut anomaly, &mut part, spec, rung, &core);
+    }
     anomaly.fingerprint = fingerprint::fingerprint(&anomaly);
     anomaly
 }

@@ -3,7 +3,7 @@
 use crate::certify::{Refused, refute_unless, replay};
 use crate::core::{shrink, shrink_from};
 use crate::exact::Finding;
-use crate::ladder::Rung;
+use crate::ladder::{Ladder, Rung};
 use crate::model::Model;
 use crate::objects::{BuildError, Built, Object, build, build_model};
 use crate::problem::{ObjOp, Problem};
@@ -168,6 +168,17 @@ fn judge_built<M: Model>(
             (per_object(&built, limits, coherent)?, if keyed { "per key" } else { "whole history" })
         }
         Rung::Sequential => (vec![together(history, built, limits)?], "whole history"),
+        Rung::Regular
+        | Rung::CausalConvergence
+        | Rung::CausalMemory
+        | Rung::Causal
+        | Rung::Pram
+        | Rung::WritesFollowReads
+        | Rung::MonotonicWrites
+        | Rung::MonotonicReads
+        | Rung::ReadYourWrites => {
+            return Ladder::new(history, &built, spec.model.name()).judge(history, property, limits);
+        }
     };
     let mut judged = Judged {
         judgement: Judgement {
@@ -220,7 +231,7 @@ fn judge_built<M: Model>(
     Ok(judged)
 }
 
-fn worse(a: Answer, b: Answer) -> Answer {
+pub(crate) fn worse(a: Answer, b: Answer) -> Answer {
     match (a, b) {
         (Answer::Violated, _) | (_, Answer::Violated) => Answer::Violated,
         (Answer::Undecided, _) | (_, Answer::Undecided) => Answer::Undecided,

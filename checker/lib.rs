@@ -78,7 +78,7 @@ pub mod versioned;
 pub use claim::{Claim, Confirmed, Says, Unconfirmed, confirm};
 pub use judge::{JudgeError, Judged, Limits, Progress, Violation, judge, judge_model};
 pub use keyed::{Keyed, KeyedOp};
-pub use ladder::Rung;
+pub use ladder::{Ladder, Rung};
 pub use model::{IllFormed, Model};
 pub use objects::{Built, build, build_model};
 pub use problem::{ObjOp, Problem};

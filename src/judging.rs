@@ -234,7 +234,7 @@ fn verdict(answers: impl Iterator<Item = Answer> + Clone, vacuous: bool) -> Verd
 
 /// A history that passed a stronger property is not searched again.
 fn implied(property: Rung, judgements: &[Judgement]) -> Option<Judgement> {
-    let stronger = |name: &str| Rung::find(name).is_some_and(|rung| rung.reaches(property));
+    let stronger = |name: &str| Rung::find(name).is_some_and(|rung| rung.reaches_across(property));
     let from = judgements.iter().find(|j| j.answer == Answer::Holds && stronger(&j.property))?;
     let count = |of: fn(&ObjectJudgement) -> u32| from.objects.iter().map(of).sum();
     Some(Judgement {

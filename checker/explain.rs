@@ -99,7 +99,7 @@ pub fn explain(
         states: told.states,
         coincides: Vec::new(),
     };
-    if rung.of_one_order().is_none() && rung != Rung::Coherence {
+    if !rung.is_searched() {
         crate::ladder::retell(&mut anomaly, &mut part, spec, rung, &core);
     }
     anomaly.fingerprint = fingerprint::fingerprint(&anomaly);

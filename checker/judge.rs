@@ -177,7 +177,7 @@ fn judge_built<M: Model>(
         | Rung::MonotonicWrites
         | Rung::MonotonicReads
         | Rung::ReadYourWrites => {
-            return Ladder::new(history, &built, spec.model.name()).judge(history, property, limits);
+            return Ladder::new(history, &built, model).judge(history, property, limits);
         }
     };
     let mut judged = Judged {

@@ -46,6 +46,9 @@ pub struct Results {
     pub asked: Vec<String>,
     /// One per property that was judged, the asked ones first.
     pub judgements: Vec<Judgement>,
+    /// Where the history stands among all properties, if all were asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ladder: Option<Ladder>,
     /// What was found, worst first.
     pub anomalies: Vec<Anomaly>,
     /// How many more violated objects there are that were not explained.
@@ -64,6 +67,36 @@ pub struct Results {
     pub checker: CheckerInfo,
     /// What the reader or the checker had to assume, one sentence each.
     pub warnings: Vec<String>,
+}
+
+/// Where a history stands in the diagram of properties, of which some imply others.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ladder {
+    /// The strongest that hold: what they imply holds, too, and is not listed.
+    pub holds: Vec<String>,
+    /// The weakest that are violated: what implies them is violated, too, and is not listed.
+    pub violated: Vec<String>,
+    /// Those of which nothing is known, neither by themselves nor by others.
+    pub undecided: Vec<String>,
+    /// How old the values were that were read, where reads name their writes.
+    pub staleness: Option<Staleness>,
+}
+
+/// How old the oldest value was that was read. Lower bounds (`docs/properties.md`); zero in a linearizable history.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Staleness {
+    /// Reads that were looked at: those that name their write, which was answered.
+    pub reads: u64,
+    /// Those that saw a value that had been replaced when they were sent.
+    pub stale_reads: u64,
+    /// By how many acknowledged writes the oldest value had been replaced.
+    pub versions: u64,
+    /// The longest time in nanoseconds for which a value that was read had been replaced, if times were recorded.
+    pub age_ns: Option<i64>,
+    /// Line of the read that was the most versions behind; 0 if none was.
+    pub line: u32,
+    /// Its key, as text, if there is one.
+    pub key: Option<String>,
 }
 
 /// What is known about one property.

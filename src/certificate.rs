@@ -133,6 +133,9 @@ impl Certificate {
                 // It was not searched, because a stronger property holds.
                 let by = judgement.objects.first().and_then(|o| o.method.strip_prefix("implied by "));
                 statements.push(Statement {
+                    unclaimed: by
+                        .is_none()
+                        .then(|| "it follows from what a weaker property lacks".to_string()),
                     implied_by: by.map(str::to_string),
                     ..Statement::empty(&judgement.property, Vec::new(), judgement.answer)
                 });

@@ -2,10 +2,11 @@
 
 use crate::exit::{self, Failure};
 use crate::not_tested;
-use checker::{JudgeError, Judged, Limits, Progress, Rung, Spec};
+use checker::{JudgeError, Judged, Ladder, Limits, Progress, Rung, Spec};
 use history::History;
 use history::results::{
-    Anomaly, Answer, CheckerInfo, FaultRecord, Judgement, ObjectJudgement, Results, RunInfo, SCHEMA, Verdict,
+    self, Anomaly, Answer, CheckerInfo, FaultRecord, Judgement, ObjectJudgement, Results, RunInfo, SCHEMA,
+    Verdict,
 };
 use std::io::{IsTerminal, Write};
 use std::sync::Mutex;
@@ -18,6 +19,18 @@ pub const EXPLAINED_MAX: usize = 100;
 
 /// A property that was not asked for informs only, and may not take longer than this.
 const INFORM_MAX: Duration = Duration::from_secs(10);
+
+/// The properties that only inform: with `--property all` every one, the cheap ones first and what needs a search last,
+/// which often follows from them; else sequential consistency, which says what kind of violation there is.
+pub fn informing(all: bool) -> Vec<Rung> {
+    let (mut inform, searched): (Vec<Rung>, Vec<Rung>) =
+        Rung::all().into_iter().rev().partition(|rung| !rung.is_searched());
+    if !all {
+        return vec![Rung::Linearizable, Rung::Sequential];
+    }
+    inform.extend(searched);
+    inform
+}
 
 /// What is asked of a history.
 #[derive(Clone, Debug)]
@@ -94,6 +107,10 @@ pub struct Found {
     pub anomalies_more: u32,
     /// What had to be assumed.
     pub warnings: Vec<String>,
+    /// The reads and writes of the history, for the properties that speak of nothing else, once one was asked for.
+    pub ladder: Option<Ladder>,
+    /// Where the history stands among all properties, if all were asked for.
+    pub place: Option<results::Ladder>,
 }
 
 impl Found {
@@ -145,6 +162,10 @@ impl Found {
         quiet: bool,
     ) -> Result<(), Failure> {
         let timeout = question.timeout.min(INFORM_MAX);
+        if question.always_inform {
+            self.ladder(history, question)?;
+        }
+        let asked = self.judgements.len();
         for &property in question.inform.iter().filter(|property| !question.asked.contains(property)) {
             let violated = self.judgements.iter().any(|judgement| judgement.answer == Answer::Violated);
             if question.always_inform || violated {
@@ -152,7 +173,63 @@ impl Found {
                 self.evidence.extend(judged.map(|judged| (property, judged)));
             }
         }
+        let rank = |judgement: &Judgement| Rung::all().iter().position(|r| r.name() == judgement.property);
+        self.judgements[asked..].sort_by_key(rank);
+        if let (Some(ladder), true) = (&self.ladder, question.always_inform) {
+            let answer = |j: &Judgement| Rung::find(&j.property).map(|rung| (rung, j.answer));
+            let answers: Vec<(Rung, Answer)> = self.judgements.iter().filter_map(answer).collect();
+            self.place = Some(ladder.place(history, &answers));
+        }
         Ok(())
+    }
+
+    /// The reads and writes of the history, found once.
+    fn ladder(&mut self, history: &mut History, question: &Question) -> Result<&Ladder, Failure> {
+        let ladder = match self.ladder.take() {
+            Some(ladder) => ladder,
+            None => Ladder::of(history, &question.spec).map_err(|error| unjudged(history, error))?,
+        };
+        Ok(self.ladder.insert(ladder))
+    }
+
+    /// Whether one property implies another in this history.
+    fn implies(&self, stronger: Rung, weaker: Rung) -> bool {
+        match &self.ladder {
+            Some(ladder) => ladder.implies(stronger, weaker),
+            None => stronger.reaches_across(weaker),
+        }
+    }
+
+    /// What follows from what is known: a stronger property that holds, or a weaker one that is violated.
+    fn implied(&self, property: Rung) -> Option<Judgement> {
+        let known = |answer: Answer| self.judgements.iter().filter(move |j| j.answer == answer);
+        let stronger = |j: &&Judgement| Rung::find(&j.property).is_some_and(|s| self.implies(s, property));
+        let weaker = |j: &&Judgement| Rung::find(&j.property).is_some_and(|w| self.implies(property, w));
+        let (from, method) = match known(Answer::Holds).find(stronger) {
+            Some(from) => (from, format!("implied by {}", from.property)),
+            None => {
+                let from = known(Answer::Violated).find(weaker)?;
+                (from, format!("as {} is violated", from.property))
+            }
+        };
+        let count = |of: fn(&ObjectJudgement) -> u32| from.objects.iter().map(of).sum();
+        Some(Judgement {
+            property: property.name().to_string(),
+            model: from.model.clone(),
+            answer: from.answer,
+            scope: "whole history".to_string(),
+            objects: vec![ObjectJudgement {
+                keys: Vec::new(),
+                ops: count(|object| object.ops),
+                unknown: count(|object| object.unknown),
+                answer: from.answer,
+                method,
+                states: 0,
+                reason: String::new(),
+            }],
+            states: 0,
+            seconds: 0.0,
+        })
     }
 
     /// Judges one property; nothing to be searched where it follows from what is known.
@@ -165,11 +242,17 @@ impl Found {
         interrupt: &AtomicBool,
         quiet: bool,
     ) -> Result<Option<Judged>, Failure> {
-        if let Some(implied) = implied(property, &self.judgements) {
+        if let Some(implied) = self.implied(property) {
             self.judgements.push(implied);
             return Ok(None);
         }
-        let judged = judge_one(history, question, property, timeout, interrupt, quiet)?;
+        let judged = if property.is_searched() {
+            judge_one(history, question, property, timeout, interrupt, quiet, None)?
+        } else {
+            // Nothing of a history is large but its operations, and these are borrowed from it.
+            self.ladder(history, question)?;
+            judge_one(history, question, property, timeout, interrupt, quiet, self.ladder.as_ref())?
+        };
         self.warnings.extend(judged.disagreements.iter().cloned());
         self.judgements.push(judged.judgement.clone());
         Ok(Some(judged))
@@ -199,6 +282,7 @@ impl Found {
             },
             asked,
             judgements: self.judgements,
+            ladder: self.place,
             anomalies,
             anomalies_more: self.anomalies_more,
             vacuous: background.vacuous,
@@ -232,30 +316,6 @@ fn verdict(answers: impl Iterator<Item = Answer> + Clone, vacuous: bool) -> Verd
     }
 }
 
-/// A history that passed a stronger property is not searched again.
-fn implied(property: Rung, judgements: &[Judgement]) -> Option<Judgement> {
-    let stronger = |name: &str| Rung::find(name).is_some_and(|rung| rung.reaches_across(property));
-    let from = judgements.iter().find(|j| j.answer == Answer::Holds && stronger(&j.property))?;
-    let count = |of: fn(&ObjectJudgement) -> u32| from.objects.iter().map(of).sum();
-    Some(Judgement {
-        property: property.name().to_string(),
-        model: from.model.clone(),
-        answer: Answer::Holds,
-        scope: "whole history".to_string(),
-        objects: vec![ObjectJudgement {
-            keys: Vec::new(),
-            ops: count(|object| object.ops),
-            unknown: count(|object| object.unknown),
-            answer: Answer::Holds,
-            method: format!("implied by {}", from.property),
-            states: 0,
-            reason: String::new(),
-        }],
-        states: 0,
-        seconds: 0.0,
-    })
-}
-
 fn threads(asked: usize) -> usize {
     if asked > 0 { asked } else { std::thread::available_parallelism().map_or(1, std::num::NonZero::get) }
 }
@@ -267,6 +327,7 @@ fn judge_one(
     timeout: Duration,
     interrupt: &AtomicBool,
     quiet: bool,
+    ladder: Option<&Ladder>,
 ) -> Result<Judged, Failure> {
     let stop = AtomicBool::new(false);
     let states = AtomicU64::new(0);
@@ -291,21 +352,14 @@ fn judge_one(
             states: &states,
             progress: Some(&tell),
         };
-        let result = checker::judge(history, &question.spec, property, &limits);
+        let result = match ladder {
+            Some(ladder) => ladder.judge(history, property, &limits),
+            None => checker::judge(history, &question.spec, property, &limits),
+        };
         drop(done);
         result
     });
-    let mut judged = result.map_err(|error| match error {
-        JudgeError::Malformed(malformed) => Failure::new(exit::HISTORY, malformed.to_string()),
-        JudgeError::Spec(what) => Failure::usage(what),
-        JudgeError::Disagreement(what) => Failure::new(
-            exit::BUG,
-            format!(
-                "{}: the verifier refuses the checker's evidence, so there is no verdict: {what}",
-                history.source.name
-            ),
-        ),
-    })?;
+    let mut judged = result.map_err(|error| unjudged(history, error))?;
     judged.judgement.seconds = started.elapsed().as_secs_f64();
     let why = if interrupt.load(Ordering::SeqCst) {
         "interrupted".to_string()
@@ -324,6 +378,21 @@ fn judge_one(
         }
     }
     Ok(judged)
+}
+
+/// Why there is no judgement, as an exit code.
+fn unjudged(history: &History, error: JudgeError) -> Failure {
+    match error {
+        JudgeError::Malformed(malformed) => Failure::new(exit::HISTORY, malformed.to_string()),
+        JudgeError::Spec(what) => Failure::usage(what),
+        JudgeError::Disagreement(what) => Failure::new(
+            exit::BUG,
+            format!(
+                "{}: the verifier refuses the checker's evidence, so there is no verdict: {what}",
+                history.source.name
+            ),
+        ),
+    }
 }
 
 /// An operation as the lines of its history show it: `write of process 3 (line 17)`.

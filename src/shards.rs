@@ -9,7 +9,7 @@
 use crate::certificate::{ModelAs, ReadAs};
 use crate::exit::{self, Failure};
 use crate::judging::{Background, Concluded, EXPLAINED_MAX, Found, Question};
-use crate::subject;
+use crate::{judging, subject};
 use checker::{ModelName, Rung};
 use history::results::{Answer, FunctionStats, Judgement, Results, Stats};
 use history::{History, Shard, ValueId};
@@ -63,9 +63,18 @@ pub fn splits(question: &Question) -> Result<(), Failure> {
     }
     for property in &question.asked {
         let why = match property {
-            Rung::Linearizable | Rung::Coherence => continue,
+            Rung::Linearizable
+            | Rung::Regular
+            | Rung::Coherence
+            | Rung::WritesFollowReads
+            | Rung::MonotonicWrites
+            | Rung::MonotonicReads
+            | Rung::ReadYourWrites => continue,
             Rung::Sequential => {
                 "each key can have its order, and no order of all keys agree with every process"
+            }
+            Rung::CausalConvergence | Rung::CausalMemory | Rung::Causal | Rung::Pram => {
+                "what a session saw on one key says what it must see on another"
             }
         };
         return Err(Failure::usage(format!(
@@ -240,7 +249,7 @@ impl Whole {
             spec: self.first().model.spec().map_err(wrong)?,
             assumptions: self.first().model.assumptions.clone(),
             asked: asked.map_err(|failure| wrong(failure.message))?,
-            inform: Rung::all().to_vec(),
+            inform: judging::informing(self.first().always_inform),
             always_inform: self.first().always_inform,
             timeout: Duration::try_from_secs_f64(results.checker.timeout_seconds).unwrap_or(Duration::MAX),
             memory: results.checker.memory_bytes,

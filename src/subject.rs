@@ -5,7 +5,7 @@ use crate::cli::{FailedCasArg, NilReadArg, OrderArg, QuestionArgs, ReadArgs};
 use crate::config::no_such;
 use crate::content::Hashing;
 use crate::exit::{self, Failure};
-use crate::judging::{Background, Concluded, Question};
+use crate::judging::{self, Background, Concluded, Question};
 use crate::store::Run;
 use checker::{FailedCas, ModelName, NilRead, Rung, Spec};
 use history::{Format, History, Order, ReadError, ReadOptions, Shard, Value};
@@ -132,7 +132,7 @@ impl Subject {
             spec,
             assumptions,
             asked,
-            inform: if all { Rung::all().to_vec() } else { vec![Rung::Linearizable, Rung::Sequential] },
+            inform: judging::informing(all),
             always_inform: all,
             timeout: args.limits.timeout.0,
             memory: args.limits.memory.0,

@@ -5,10 +5,12 @@ use super::rung::Rung;
 use super::{Limit, Outcome, decide, shrink};
 use crate::judge::{JudgeError, Judged, Limits, Violation};
 use crate::model::Model;
-use crate::objects::Built;
+use crate::objects::{Built, build};
+use crate::spec::Spec;
 use crate::verdict::{Counterexample, Reason};
-use history::results::{Answer, Judgement, ObjectJudgement};
-use history::{History, ValueId};
+use crate::with_model;
+use history::results::{Answer, Judgement, ObjectJudgement, Staleness};
+use history::{History, ValueId, results};
 use std::sync::atomic::Ordering;
 
 /// A history, ready to be asked for the rungs that are not decided by searches.
@@ -16,7 +18,7 @@ use std::sync::atomic::Ordering;
 pub struct Ladder {
     /// `None` if operations are not reads and writes.
     events: Option<Events>,
-    model: &'static str,
+    model: String,
     /// Per key of the events, its names, how many operations it has and how many of those were never answered.
     keys: Vec<(Vec<ValueId>, u32, u32)>,
     /// Of the first read that names no write: its line.
@@ -39,7 +41,7 @@ enum Found {
 
 impl Ladder {
     /// Reads and writes of `built`, which was built from `history`. O(n log n).
-    pub fn new<M: Model>(history: &History, built: &Built<M>, model: &'static str) -> Ladder {
+    pub fn new<M: Model>(history: &History, built: &Built<M>, model: &str) -> Ladder {
         let events = Events::new(history, built);
         let sizes = |object: &crate::objects::Object<M>| {
             let unknown = object.problem.ops.iter().filter(|op| op.indeterminate()).count();
@@ -47,7 +49,28 @@ impl Ladder {
         };
         let unsure = events.as_ref().and_then(|events| events.unsure.as_ref());
         let unsure_line = unsure.map_or(0, |unsure| history.ops[unsure.first as usize].invoke_line);
-        Ladder { events, model, keys: built.objects.iter().map(sizes).collect(), unsure_line }
+        Ladder {
+            events,
+            model: model.to_string(),
+            keys: built.objects.iter().map(sizes).collect(),
+            unsure_line,
+        }
+    }
+
+    /// The same from a history alone. New values may be numbered on the way; nothing else of it changes.
+    ///
+    /// # Errors
+    /// An operation or a specification that does not fit the model.
+    pub fn of(history: &mut History, spec: &Spec) -> Result<Ladder, JudgeError> {
+        with_model!(spec.model, M => {
+            let built = build::<M>(history, spec)?;
+            Ok(Ladder::new(history, &built, spec.model.name()))
+        })
+    }
+
+    /// How old the values were that were read; `None` if operations are not reads and writes. O(n log n).
+    pub fn staleness(&self, history: &History) -> Option<Staleness> {
+        self.events.as_ref().map(|events| super::staleness::staleness(history, events))
     }
 
     /// Judges one rung. What an operation that the rung does not speak of leaves open is undecided, never silent.
@@ -117,9 +140,34 @@ impl Ladder {
         Ok(judged)
     }
 
-    /// Whether sessions and processes are the same in this history: what leads from one rung to another.
-    pub fn by_process(&self) -> bool {
-        self.events.as_ref().is_some_and(|events| events.by_process)
+    /// Whether `stronger` implies `weaker` in this history.
+    pub fn implies(&self, stronger: Rung, weaker: Rung) -> bool {
+        match &self.events {
+            Some(events) if events.by_process => stronger.reaches(weaker),
+            Some(_) | None => stronger.reaches_across(weaker),
+        }
+    }
+
+    /// The strongest rungs that hold, the weakest that are violated, and those of which nothing is known, from the answers
+    /// that were found. A rung without an answer of its own may have one from others.
+    pub fn place(&self, history: &History, answers: &[(Rung, Answer)]) -> results::Ladder {
+        let found = |answer| answers.iter().filter(move |(_, a)| *a == answer).map(|(rung, _)| *rung);
+        let all = Rung::all();
+        let holds: Vec<Rung> =
+            all.into_iter().filter(|&r| found(Answer::Holds).any(|s| self.implies(s, r))).collect();
+        let violated: Vec<Rung> =
+            all.into_iter().filter(|&r| found(Answer::Violated).any(|w| self.implies(r, w))).collect();
+        let names = |rungs: Vec<Rung>| rungs.iter().map(|rung| rung.name().to_string()).collect();
+        let above = |r: Rung| holds.iter().any(|&s| s != r && self.implies(s, r));
+        let below = |r: Rung| violated.iter().any(|&w| w != r && self.implies(r, w));
+        results::Ladder {
+            holds: names(holds.iter().copied().filter(|&r| !above(r)).collect()),
+            violated: names(violated.iter().copied().filter(|&r| !below(r)).collect()),
+            undecided: names(
+                all.into_iter().filter(|r| !holds.contains(r) && !violated.contains(r)).collect(),
+            ),
+            staleness: self.staleness(history),
+        }
     }
 
     fn whole(&self, found: Found) -> Part {

@@ -19,6 +19,7 @@ mod paths;
 mod proof;
 mod regular;
 mod rung;
+mod staleness;
 mod tell;
 #[cfg(test)]
 mod tests;

@@ -130,6 +130,11 @@ impl Rung {
         }
     }
 
+    /// Whether a search decides it, for every model.
+    pub fn is_searched(self) -> bool {
+        self.of_one_order().is_some() || self == Rung::Coherence
+    }
+
     /// Whether a history has it exactly when each of its keys alone has it.
     pub fn is_local(self) -> bool {
         match self {

@@ -5,7 +5,7 @@ use super::style::Ink;
 use crate::clean;
 use crate::summary::{adjective, glyph, noun, part, sentence, tally};
 use crate::text::{count, list, many, span};
-use history::results::{Answer, Judgement, Results, Verdict};
+use history::results::{Answer, Judgement, Ladder, Results, Verdict};
 
 /// Where things were written; what was not written is absent.
 #[derive(Clone, Debug, Default)]
@@ -24,8 +24,13 @@ pub struct Paths {
 pub fn beside(results: &Results, look: &Look) -> String {
     let results = &clean::results(results);
     let mut out = String::new();
+    if let Some(ladder) = &results.ladder {
+        for line in standing(results, ladder) {
+            out.push_str(&format!("  {}\n", look.say(&line)));
+        }
+    }
     for judgement in
-        results.judgements.iter().filter(|judgement| !results.asked.contains(&judgement.property))
+        results.judgements.iter().filter(|j| results.ladder.is_none() && !results.asked.contains(&j.property))
     {
         out.push_str(&format!("  {}\n", look.paint(Ink::Faint, &look.say(&also(judgement)))));
     }
@@ -131,6 +136,40 @@ fn reasons(results: &Results) -> Vec<String> {
         Verdict::Undecided => vec![sentence(results).rest],
         Verdict::Vacuous => results.vacuous.clone(),
     }
+}
+
+/// Where the history stands among all properties, and how old what was read was.
+fn standing(results: &Results, ladder: &Ladder) -> Vec<String> {
+    let names = |rungs: &[String]| list(&rungs.iter().map(|rung| adjective(rung)).collect::<Vec<_>>());
+    let mut lines = Vec::new();
+    if !ladder.holds.is_empty() {
+        lines.push(format!("the strongest that hold: {}", names(&ladder.holds)));
+    }
+    if !ladder.violated.is_empty() {
+        lines.push(format!("the weakest that are violated: {}", names(&ladder.violated)));
+    }
+    for rung in &ladder.undecided {
+        let judged = results.judgements.iter().find(|j| j.property == *rung);
+        let reason = judged.and_then(|j| j.objects.iter().find(|o| !o.reason.is_empty()));
+        let reason = reason.map_or(String::new(), |object| format!(": {}", object.reason));
+        lines.push(format!("not decided: {}{reason}", adjective(rung)));
+    }
+    match &ladder.staleness {
+        Some(stale) if stale.stale_reads > 0 => {
+            let age = stale.age_ns.map_or(String::new(), |age| format!(", replaced {} before", span(age)));
+            let versions = many(stale.versions, "version");
+            lines.push(format!(
+                "the oldest value read was {versions} old{age}; {} of {} saw a replaced value",
+                count(stale.stale_reads),
+                many(stale.reads, "read")
+            ));
+        }
+        Some(stale) if stale.reads > 0 => {
+            lines.push(format!("no stale read among {}", many(stale.reads, "read")));
+        }
+        Some(_) | None => {}
+    }
+    lines
 }
 
 /// A property that nobody asked for, in a line: `sequentially consistent: holds`.

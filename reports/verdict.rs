@@ -132,7 +132,7 @@ fn rungs(results: &Results) -> Vec<Rung> {
     if judged("sequential").is_none() {
         rungs.push(implied("Sequentially consistent", linearizable));
     }
-    if judged("causal").is_none() {
+    if results.ladder.is_none() {
         rungs.push(implied("Causal, and within sessions", linearizable || holds("sequential")));
     }
     rungs
@@ -140,9 +140,7 @@ fn rungs(results: &Results) -> Vec<Rung> {
 
 /// Sequential consistency of each key alone says nothing about all keys together.
 fn whole(judgement: &Judgement) -> bool {
-    judgement.property == "linearizable"
-        || !judgement.scope.contains("per key")
-        || judgement.objects.len() < 2
+    judgement.property != "sequential" || !judgement.scope.contains("per key") || judgement.objects.len() < 2
 }
 
 fn rung(judgement: &Judgement, verdict: Verdict) -> Rung {

@@ -4,6 +4,7 @@
 //! order. The work is that of delta debugging (Zeller and Hildebrandt 2002), begun with what happened shortly before the
 //! fatal return, because that is usually enough.
 
+use crate::certify::small;
 use crate::model::Model;
 use crate::problem::{ObjOp, Problem};
 use crate::search::{recent_violation, until, violated};
@@ -37,9 +38,21 @@ pub fn shrink_from<M: Model>(
     start: &[u32],
     budget: &Budget<'_>,
 ) -> Option<Counterexample> {
-    let end = problem.ops[fatal as usize].ret;
-    let cut = Problem { model: problem.model.clone(), ops: universe(problem, start) };
-    let cut = until(&cut, end);
+    let few = universe(problem, start).and_then(|few| shrink_within(problem, few, fatal, start, budget));
+    // What a model says may be left out can depend on operations that were not looked at.
+    few.filter(|few| small(problem, few, Property::Linearizable).is_ok())
+        .or_else(|| shrink_within(problem, problem.ops.clone(), fatal, start, budget))
+}
+
+fn shrink_within<M: Model>(
+    problem: &Problem<M>,
+    ops: Vec<ObjOp<M::Op>>,
+    fatal: u32,
+    start: &[u32],
+    budget: &Budget<'_>,
+) -> Option<Counterexample> {
+    let fatal = &problem.ops[fatal as usize];
+    let cut = until(&Problem { model: problem.model.clone(), ops }, fatal.ret);
     let mut first: Vec<u32> = start.iter().map(|&i| problem.ops[i as usize].source).collect();
     first.sort_unstable();
     let mut keep: Vec<bool> = cut.ops.iter().map(|op| first.binary_search(&op.source).is_ok()).collect();
@@ -50,23 +63,20 @@ pub fn shrink_from<M: Model>(
     shrinking.in_chunks(&mut keep);
     let minimal = shrinking.one_by_one(&mut keep);
     let core = cut.ops.iter().zip(&keep).filter(|(_, kept)| **kept).map(|(op, _)| op.source).collect();
-    Some(Counterexample { core, minimal, fatal: Some(problem.ops[fatal as usize].source) })
+    Some(Counterexample { core, minimal, fatal: Some(fatal.source) })
 }
 
 /// `start`, with everything that the model asks about when it says what may be left out: for a cell, whoever may have
-/// written what `start` saw; for other objects, all.
-fn universe<M: Model>(problem: &Problem<M>, start: &[u32]) -> Vec<ObjOp<M::Op>> {
-    let Some(accesses) = problem.ops.iter().map(|op| problem.model.access(op.op)).collect::<Option<Vec<_>>>()
-    else {
-        return problem.ops.clone();
-    };
+/// written what `start` saw; `None` for other objects.
+fn universe<M: Model>(problem: &Problem<M>, start: &[u32]) -> Option<Vec<ObjOp<M::Op>>> {
+    let accesses: Vec<_> = problem.ops.iter().map(|op| problem.model.access(op.op)).collect::<Option<_>>()?;
     let seen: Vec<Sees> = start.iter().filter_map(|&i| accesses[i as usize].sees).collect();
     let told = |value| seen.iter().any(|sees| sees.satisfied_by(value));
     let mut wanted: Vec<bool> = accesses.iter().map(|access| access.leaves.is_some_and(told)).collect();
     for &i in start {
         wanted[i as usize] = true;
     }
-    crate::model::kept(&problem.ops, &wanted)
+    Some(crate::model::kept(&problem.ops, &wanted))
 }
 
 struct Shrinking<'a, M: Model> {

@@ -1,7 +1,9 @@
 //! A counter: amounts are added, the sum is read.
 
 use crate::decode::{function, must_apply, refuse, unknown};
+use crate::exact::{self, Exact};
 use crate::model::{IllFormed, Model};
+use crate::problem::ObjOp;
 use crate::spec::{NilRead, Setup, Specified};
 use history::{Interner, Op, Outcome, Value, ValueId};
 
@@ -76,6 +78,10 @@ impl Model for Counter {
             }
             f => Err(unknown("read or add", f)),
         }
+    }
+
+    fn exact(&self, ops: &[ObjOp<CounterOp>]) -> Option<Exact> {
+        exact::counter(self.initial, ops)
     }
 
     fn init(&self) -> i128 {

@@ -196,7 +196,24 @@ impl Model for Kv {
     }
 
     fn exact(&self, ops: &[ObjOp<KvOp>]) -> Option<Exact> {
-        exact::cell(ops, self.initial_value(), |op| self.access(op))
+        if ops.iter().all(|op| self.access(op.op).is_some()) {
+            return exact::cell(ops, self.initial_value(), |op| self.access(op));
+        }
+        let pieces = Pieces::of(self, ops).filter(|_| self.initial.is_empty())?;
+        let mut read = vec![Vec::new(); self.strings.len()];
+        for op in ops {
+            match op.op {
+                KvOp::Get(s) if read[s as usize].is_empty() => {
+                    let parts = self.strings[s as usize].split_inclusive(pieces.end);
+                    read[s as usize] = parts.map(|piece| pieces.once(self, piece)).collect();
+                }
+                KvOp::Get(_) => {}
+                KvOp::Put(s) | KvOp::Append(s) => {
+                    pieces.once(self, &self.strings[s as usize])?;
+                }
+            }
+        }
+        exact::appends(&exact::Text { read, strings: self.strings.len() as u32 }, ops)
     }
 
     /// A string that is written once and read later is read behind what the key held before it.

@@ -5,6 +5,7 @@
 //! refused release that the asking process does not.
 
 use crate::decode::{function, unknown};
+use crate::exact::{self, Exact};
 use crate::model::{IllFormed, Model};
 use crate::problem::{ObjOp, Problem};
 use crate::spec::{Setup, Specified};
@@ -70,6 +71,10 @@ impl Model for Mutex {
             (Outcome::Ok, Applied::No) => Some(refused(op.process)),
             (Outcome::Ok, Applied::Unsaid | Applied::Yes) | (Outcome::Info, _) => Some(done(op.process)),
         })
+    }
+
+    fn exact(&self, ops: &[ObjOp<MutexOp>]) -> Option<Exact> {
+        exact::mutex(ops)
     }
 
     fn init(&self) -> Option<u32> {

@@ -1,6 +1,7 @@
 //! A first-in-first-out queue. Dequeuing from an empty queue is answered with null.
 
 use crate::decode::{function, must_apply, refuse, unknown};
+use crate::exact::{self, Exact};
 use crate::model::{Forced, IllFormed, Model};
 use crate::problem::{ObjOp, Problem};
 use crate::register::initial_list;
@@ -69,6 +70,10 @@ impl Model for Queue {
             }
             f => Err(unknown("enqueue or dequeue", f)),
         }
+    }
+
+    fn exact(&self, ops: &[ObjOp<QueueOp>]) -> Option<Exact> {
+        if self.initial.is_empty() { exact::fifo(ops) } else { None }
     }
 
     fn init(&self) -> Arc<[ValueId]> {

@@ -1,6 +1,7 @@
 //! A set that only grows: elements are added, and a read returns all of them.
 
 use crate::decode::{function, must_apply, refuse, unknown};
+use crate::exact::{self, Exact};
 use crate::model::{IllFormed, Model};
 use crate::problem::{ObjOp, Problem};
 use crate::register::initial_list;
@@ -84,6 +85,27 @@ impl GrowSet {
         Ok(number)
     }
 
+    /// What it holds at first.
+    pub(crate) fn initial(&self) -> &[u64] {
+        &self.initial
+    }
+
+    /// How many elements anybody named.
+    pub(crate) fn element_count(&self) -> usize {
+        self.elements.len()
+    }
+
+    /// How many different reads there are.
+    pub(crate) fn snapshot_count(&self) -> usize {
+        self.snapshots.len()
+    }
+
+    /// What a read returned, and whether it listed something twice.
+    pub(crate) fn holds(&self, number: u32) -> (&[u64], bool) {
+        let snapshot = &self.snapshots[number as usize];
+        (&snapshot.members, snapshot.twice.is_some())
+    }
+
     fn list(&self, values: &Interner, set: &Bits) -> String {
         let shown: Vec<String> =
             members(set).map(|e| values.get(self.elements[e as usize]).to_string()).collect();
@@ -100,11 +122,13 @@ fn bits(numbers: &[u32]) -> Bits {
     bits.into()
 }
 
-fn has(set: &Bits, element: u32) -> bool {
+/// Whether it is in the set.
+pub(crate) fn has(set: &[u64], element: u32) -> bool {
     set.get(element as usize / 64).is_some_and(|word| word >> (element % 64) & 1 == 1)
 }
 
-fn members(set: &Bits) -> impl Iterator<Item = u32> + '_ {
+/// What is in the set, by number.
+pub(crate) fn members(set: &[u64]) -> impl Iterator<Item = u32> + '_ {
     set.iter()
         .enumerate()
         .flat_map(|(w, &word)| (0..64).filter(move |b| word >> b & 1 == 1).map(move |b| w as u32 * 64 + b))
@@ -139,6 +163,10 @@ impl Model for GrowSet {
             }
             f => Err(unknown("add or read", f)),
         }
+    }
+
+    fn exact(&self, ops: &[ObjOp<SetOp>]) -> Option<Exact> {
+        exact::grow_set(self, ops)
     }
 
     fn init(&self) -> Bits {

@@ -55,17 +55,21 @@ pub(crate) fn cell<O: Copy>(
 }
 
 /// A history whose readings are matched with writes. Clusters are numbered by value or by write.
-struct Cell<'a, O, A, S, W> {
-    ops: &'a [ObjOp<O>],
-    access: A,
+pub(crate) struct Cell<'a, O, A, S, W> {
+    /// By invocation.
+    pub(crate) ops: &'a [ObjOp<O>],
+    /// What an operation does.
+    pub(crate) access: A,
     /// The cluster that this operation saw, which saw this value.
-    seen: S,
+    pub(crate) seen: S,
     /// The cluster that this operation made, which left this value.
-    written: W,
-    clusters: usize,
-    initial: Option<ValueId>,
-    /// The cluster of the initial value.
-    initial_cluster: Option<u32>,
+    pub(crate) written: W,
+    /// How many clusters there may be.
+    pub(crate) clusters: usize,
+    /// The value before the first operation.
+    pub(crate) initial: Option<ValueId>,
+    /// Its cluster.
+    pub(crate) initial_cluster: Option<u32>,
 }
 
 impl<O, A, S, W> Cell<'_, O, A, S, W>
@@ -89,7 +93,7 @@ where
 
     /// Decides what is known at `end`. `screen` names the write that hides from an operation all that came before it,
     /// where the match depends on it.
-    fn decide(&self, end: u32, screen: impl Fn(u32) -> Option<u32>) -> Decision {
+    pub(crate) fn decide(&self, end: u32, screen: impl Fn(u32) -> Option<u32>) -> Decision {
         let known = self.ops.partition_point(|op| op.invoke <= end);
         let ops = &self.ops[..known];
         let mut clusters = Clusters { all: vec![Cluster::NEW; self.clusters], initial: self.initial_cluster };

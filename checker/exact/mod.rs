@@ -5,16 +5,28 @@
 //! [`certify`](crate::certify) accepts the evidence, and otherwise the general search decides and a warning says so
 //! (`docs/methods.md`).
 
+mod appends;
 mod cell;
 mod clusters;
+mod counter;
+mod elements;
 mod evidence;
 mod fatal;
+mod fifo;
+mod groups;
+mod grow_set;
+mod mutex;
 mod numbers;
 mod ranks;
 mod refusals;
 mod sources;
 
+pub(crate) use appends::{Text, appends};
 pub(crate) use cell::cell;
+pub(crate) use counter::counter;
+pub(crate) use fifo::fifo;
+pub(crate) use grow_set::grow_set;
+pub(crate) use mutex::mutex;
 
 /// What a method found about the operations of one object.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -8,12 +8,17 @@
 
 use checker::certify::refute;
 use checker::core::shrink_from;
+use checker::counter::{Counter, CounterOp};
 use checker::exact::Finding;
+use checker::kv::Kv;
+use checker::mutex::{Mutex, MutexOp};
+use checker::queue::{Queue, QueueOp};
 use checker::register::{Register, RegisterOp};
+use checker::set::GrowSet;
 use checker::testing::Rng;
 use checker::{Budget, FailedCas, Model, NilRead, ObjOp, Problem, Property, oracle, search};
-use history::{NEVER, ValueId};
-use std::collections::BTreeMap;
+use history::{Applied, Interner, NEVER, NO_TIME, Op, Outcome, Value, ValueId};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64};
 
 fn number(name: &str) -> Option<u64> {
@@ -165,6 +170,32 @@ fn filled<O: Copy>(ops: &[ObjOp<()>], contents: &[Option<O>]) -> Vec<ObjOp<O>> {
     ops.iter().zip(contents).filter_map(|(op, content)| content.map(|content| op.with(content))).collect()
 }
 
+/// Contents for a skeleton, along the order in which its operations take effect; those that never do come last, with
+/// what they asked. `act` is told whether an operation is answered and whether it takes effect.
+fn acted<O: Copy>(
+    Skeleton { ops, effects }: &Skeleton,
+    mut act: impl FnMut(&ObjOp<()>, bool) -> Option<O>,
+) -> Vec<Option<O>> {
+    let mut contents = vec![None; ops.len()];
+    for &i in effects {
+        contents[i] = act(&ops[i], true);
+    }
+    for i in (0..ops.len()).filter(|i| !effects.contains(i)) {
+        contents[i] = act(&ops[i], false);
+    }
+    contents
+}
+
+/// One history in two is damaged in one place.
+fn damaged<O>(rng: &mut Rng, contents: &mut [Option<O>], damage: impl FnOnce(&mut Rng, &mut O)) {
+    if rng.once_in(2) {
+        let at = rng.below(contents.len());
+        if let Some(content) = &mut contents[at] {
+            damage(rng, content);
+        }
+    }
+}
+
 /// What a register history is made of.
 struct Mix {
     /// Of ten operations, so many are writes, and so many cas.
@@ -265,4 +296,303 @@ fn reused_values_are_decided_where_every_read_has_one_candidate() {
     let mix = Mix { writes: 1, cas: 6, values: Some(4), silent: false };
     let tally = histories("cas, 4 values", 1_500, 11, |rng, skeleton| register(rng, skeleton, &mix));
     tally.was_decided_by("zones, single candidates", 60);
+}
+
+fn counter(rng: &mut Rng, skeleton: &Skeleton, step: i64) -> Problem<Counter> {
+    let reads = 3 + rng.below(5);
+    let mut sum = 0;
+    let mut contents = acted(skeleton, |op, effect| {
+        let read = rng.below(10) < reads && !op.indeterminate();
+        sum += if effect && !read { step } else { 0 };
+        Some(if read { CounterOp::Read(sum) } else { CounterOp::Add(step) })
+    });
+    damaged(rng, &mut contents, |rng, op| {
+        if let CounterOp::Read(n) = op {
+            *n += rng.pick(&[-step, step, 2 * step, 1]);
+        }
+    });
+    Problem { model: Counter::new(0, NilRead::Observe), ops: filled(&skeleton.ops, &contents) }
+}
+
+#[test]
+fn a_counter_of_one_amount_is_decided_by_deadlines() {
+    for step in [1, -2] {
+        let kind = format!("counter, steps of {step}");
+        let tally = histories(&kind, 2_000, 12, |rng, skeleton| counter(rng, &skeleton, step));
+        tally.was_decided_by("deadlines", 10);
+    }
+}
+
+/// An operation as the file has it.
+fn recorded(values: &mut Interner, f: &str, input: &Value, output: &Value, info: bool) -> Op {
+    Op {
+        invoke: 0,
+        ret: if info { NEVER } else { 1 },
+        process: 0,
+        f: values.intern(&Value::text(f)),
+        key: ValueId::NULL,
+        input: values.intern(input),
+        output: values.intern(output),
+        outcome: if info { Outcome::Info } else { Outcome::Ok },
+        applied: Applied::Unsaid,
+        observed: None,
+        error: ValueId::NULL,
+        node: ValueId::NULL,
+        session: 0,
+        invoke_time: NO_TIME,
+        ret_time: NO_TIME,
+        invoke_line: 1,
+        ret_line: 2,
+    }
+}
+
+/// Decodes what was asked and answered.
+fn decoded<M: Model>(
+    mut model: M,
+    values: &mut Interner,
+    ops: &[ObjOp<()>],
+    asked: Vec<Option<(&str, Value, Value)>>,
+) -> Problem<M> {
+    let contents: Vec<Option<M::Op>> = ops
+        .iter()
+        .zip(asked)
+        .map(|(op, asked)| {
+            let (f, input, output) = asked?;
+            let op = recorded(values, f, &input, &output, op.indeterminate());
+            model.decode(values, &op).expect("it fits the model")
+        })
+        .collect();
+    Problem { model, ops: filled(ops, &contents) }
+}
+
+fn grow_set(rng: &mut Rng, skeleton: &Skeleton) -> Problem<GrowSet> {
+    let reads = 2 + rng.below(6);
+    // What is added, or how much of it was there.
+    let (mut held, mut fresh): (Vec<i64>, i64) = (Vec::new(), 0);
+    let mut lists: Vec<Vec<i64>> = Vec::new();
+    let contents = acted(skeleton, |op, effect| {
+        if rng.below(10) < reads && !op.indeterminate() {
+            // In any order.
+            let from = rng.below(held.len() + 1);
+            lists.push([&held[from..], &held[..from]].concat());
+            return Some(-(lists.len() as i64));
+        }
+        fresh += 1;
+        if effect {
+            held.push(fresh);
+        }
+        Some(fresh)
+    });
+    if !lists.is_empty() && rng.once_in(2) {
+        let list = rng.below(lists.len());
+        let list = &mut lists[list];
+        let at = rng.below(list.len() + 1);
+        if rng.once_in(3) {
+            list.insert(at, 1 + rng.below(fresh as usize + 1) as i64);
+        } else if at < list.len() {
+            list.remove(at);
+        }
+    }
+    let asked = contents.into_iter().map(|content| {
+        let n = content?;
+        if n > 0 {
+            return Some(("add", Value::Int(n), Value::Null));
+        }
+        let list = lists[(-n - 1) as usize].iter().map(|&i| Value::Int(i));
+        Some(("read", Value::Null, Value::list(list)))
+    });
+    let asked = asked.collect();
+    decoded(GrowSet::new(&[], NilRead::Observe), &mut Interner::default(), &skeleton.ops, asked)
+}
+
+#[test]
+fn a_growing_set_is_decided_by_its_forced_order() {
+    let tally = histories("set", 3_000, 12, |rng, skeleton| grow_set(rng, &skeleton));
+    tally.was_decided_by("forced order", 10);
+}
+
+fn mutex(rng: &mut Rng, skeleton: &Skeleton) -> Problem<Mutex> {
+    let mut holder = None;
+    let mut contents = acted(skeleton, |op, effect| {
+        let p = op.process;
+        match holder {
+            None => {
+                if effect {
+                    holder = Some(p);
+                }
+                Some(MutexOp::Acquire(p))
+            }
+            Some(h) if h == p => {
+                if effect {
+                    holder = None;
+                }
+                Some(MutexOp::Release(p))
+            }
+            // It would have to wait.
+            Some(_) if op.indeterminate() && !effect => Some(MutexOp::Acquire(p)),
+            Some(_) => None,
+        }
+    });
+    damaged(rng, &mut contents, |_, op| {
+        *op = match *op {
+            MutexOp::Acquire(p) => MutexOp::Release(p),
+            MutexOp::Release(p) => MutexOp::Acquire(p),
+            MutexOp::AcquireRefused(_) | MutexOp::ReleaseRefused(_) => *op,
+        }
+    });
+    let mut ops = filled(&skeleton.ops, &contents);
+    // Somebody's clock runs early: he was let in before the other was out.
+    if rng.once_in(2) && ops.len() > 1 {
+        let (i, j) = (rng.below(ops.len()), rng.below(ops.len()));
+        if ops[i].process != ops[j].process {
+            let (p, q) = (ops[i].process, ops[j].process);
+            for op in &mut ops {
+                op.process = if op.process == p {
+                    q
+                } else if op.process == q {
+                    p
+                } else {
+                    op.process
+                };
+                op.op = match op.op {
+                    MutexOp::Acquire(_) => MutexOp::Acquire(op.process),
+                    MutexOp::Release(_) => MutexOp::Release(op.process),
+                    MutexOp::AcquireRefused(_) | MutexOp::ReleaseRefused(_) => op.op,
+                };
+            }
+        }
+    }
+    if rng.once_in(2) && ops.len() > 2 {
+        // Two neighbouring events of different operations change places.
+        let mut ranks: Vec<u32> =
+            ops.iter().flat_map(|op| [op.invoke, op.ret]).filter(|&r| r != NEVER).collect();
+        ranks.sort_unstable();
+        let at = rng.below(ranks.len() - 1);
+        let (a, b) = (ranks[at], ranks[at + 1]);
+        if !ops.iter().any(|op| op.invoke == a && op.ret == b) {
+            let other = |rank: u32| {
+                if rank == a {
+                    b
+                } else if rank == b {
+                    a
+                } else {
+                    rank
+                }
+            };
+            for op in &mut ops {
+                (op.invoke, op.ret) = (other(op.invoke), other(op.ret));
+            }
+            ops.sort_by_key(|op| op.invoke);
+        }
+    }
+    Problem { model: Mutex::new((0..40).collect()), ops }
+}
+
+#[test]
+fn a_mutex_is_decided_by_disjoint_intervals() {
+    let tally = histories("mutex", 4_000, 14, |rng, skeleton| mutex(rng, &skeleton));
+    tally.was_decided_by("disjoint intervals", 20);
+}
+
+fn strings(rng: &mut Rng, skeleton: &Skeleton) -> Problem<Kv> {
+    let (reads, puts) = (3 + rng.below(4), rng.below(3));
+    let mut held: Vec<i64> = Vec::new();
+    let mut fresh = 0;
+    let mut lists: Vec<Vec<i64>> = Vec::new();
+    // Appends are positive, puts are below -1000, reads count down.
+    let contents = acted(skeleton, |op, effect| {
+        let kind = rng.below(10);
+        if kind < reads && !op.indeterminate() {
+            lists.push(held.clone());
+            return Some(-(lists.len() as i64));
+        }
+        fresh += 1;
+        let put = kind < reads + puts;
+        if effect {
+            if put {
+                held.clear();
+            }
+            held.push(fresh);
+        }
+        Some(if put { -1000 - fresh } else { fresh })
+    });
+    if !lists.is_empty() && rng.once_in(2) {
+        let list = rng.below(lists.len());
+        let list = &mut lists[list];
+        let at = rng.below(list.len() + 1);
+        match rng.below(4) {
+            0 => list.insert(at, 1 + rng.below(fresh as usize + 1) as i64),
+            1 if at > 1 => list.swap(at - 1, at - 2),
+            _ if at < list.len() => drop(list.remove(at)),
+            _ => {}
+        }
+    }
+    let text = |i: i64| format!("{i};");
+    let asked = contents.into_iter().map(|content| match content? {
+        n if n > 0 => Some(("append", Value::text(&text(n)), Value::Null)),
+        n if n < -1000 => Some(("put", Value::text(&text(-1000 - n)), Value::Null)),
+        n => {
+            let got: String = lists[(-n - 1) as usize].iter().map(|&i| text(i)).collect();
+            Some(("get", Value::Null, Value::text(&got)))
+        }
+    });
+    let asked = asked.collect();
+    decoded(Kv::new("", NilRead::Observe), &mut Interner::default(), &skeleton.ops, asked)
+}
+
+#[test]
+fn strings_of_unique_pieces_are_decided_by_chains_of_appends() {
+    let tally = histories("kv with appends", 3_000, 12, |rng, skeleton| strings(rng, &skeleton));
+    tally.was_decided_by("chains of appends", 20);
+}
+
+/// Of ten operations, so many enqueue; an unanswered dequeue is unheard.
+fn queue(rng: &mut Rng, skeleton: &Skeleton, unheard: bool) -> Problem<Queue> {
+    let enqueues = 3 + rng.below(4);
+    let mut held: VecDeque<u32> = VecDeque::new();
+    let mut fresh = 0;
+    let mut contents = acted(skeleton, |op, effect| {
+        if rng.below(10) < enqueues {
+            fresh += 1;
+            if effect {
+                held.push_back(fresh);
+            }
+            return Some(QueueOp::Enqueue(ValueId(fresh)));
+        }
+        if op.indeterminate() {
+            if unheard && effect {
+                held.pop_front();
+            }
+            return unheard.then_some(QueueOp::DequeueUnheard);
+        }
+        Some(held.pop_front().map_or(QueueOp::Empty, |v| QueueOp::Dequeue(ValueId(v))))
+    });
+    if rng.once_in(2) {
+        let (i, j) = (rng.below(contents.len()), rng.below(contents.len()));
+        match (contents[i], contents[j]) {
+            // Two take what the other took, or one finds nothing, or takes anything.
+            (Some(QueueOp::Dequeue(a)), Some(QueueOp::Dequeue(b))) => {
+                contents[i] = Some(QueueOp::Dequeue(b));
+                contents[j] = Some(QueueOp::Dequeue(a));
+            }
+            (Some(QueueOp::Dequeue(_)), _) if rng.once_in(2) => contents[i] = Some(QueueOp::Empty),
+            (Some(QueueOp::Dequeue(_) | QueueOp::Empty), _) => {
+                contents[i] = Some(QueueOp::Dequeue(ValueId(1 + rng.below(fresh as usize + 1) as u32)));
+            }
+            (Some(QueueOp::Enqueue(_) | QueueOp::DequeueUnheard) | None, _) => {}
+        }
+    }
+    Problem { model: Queue::new(&[]), ops: filled(&skeleton.ops, &contents) }
+}
+
+#[test]
+fn a_queue_of_different_elements_is_decided_by_their_order() {
+    let tally = histories("queue", 3_000, 12, |rng, skeleton| queue(rng, &skeleton, false));
+    tally.was_decided_by("order of elements", 20);
+}
+
+#[test]
+fn a_queue_with_unheard_dequeues_is_decided_by_who_had_to_go() {
+    let tally = histories("queue, unheard", 3_000, 11, |rng, skeleton| queue(rng, &skeleton, true));
+    tally.was_decided_by("order of elements", 20);
 }

@@ -172,8 +172,9 @@ impl Found {
                 }
             };
             let Some(dequeue) = dequeue else {
-                let mut core: Vec<u32> = core.iter().flat_map(|&e| self.witnesses(ops, e)).collect();
-                core.push(self.all[b as usize].dequeue);
+                let taken = core.iter().filter_map(|&e| self.taker(e));
+                let came = core.iter().flat_map(|&e| self.witnesses(ops, e));
+                let mut core: Vec<u32> = taken.chain(came).collect();
                 core.extend(&self.unheard);
                 return Err(core);
             };

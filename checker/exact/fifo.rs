@@ -45,6 +45,8 @@ fn decide(ops: &[ObjOp<QueueOp>], numbered: &Elements, end: u32) -> Decision {
             let mut core = found.witnesses(ops, a);
             core.extend(found.witnesses(ops, b));
             core.extend(found.taker(b));
+            // Before that returned, somebody unheard might have taken it.
+            core.extend(found.taker(a).filter(|_| guessed));
             core.extend(&found.unheard);
             core.sort_unstable();
             core.dedup();

@@ -3,7 +3,7 @@
 use super::cells::{Cells, From, cells};
 use super::chains::Chains;
 use super::conflicts::Conflicts;
-use super::due::{due, shifted};
+use super::due::{First, due, shifted};
 use super::frontier::{Built, construct};
 use super::proof::{behind, prove};
 use super::saturate::saturate;
@@ -142,7 +142,7 @@ fn decide_part<M: Model>(
         let patience = most.min(20 * chains.ops.len() as u64 + 10_000);
         for object in objects {
             let alone = chains.retain(|i| chains.ops[i as usize].object == object);
-            if let Found::Nothing = search(models, &alone, &[], &due(&alone, &[]), patience, budget) {
+            if let Found::Nothing = search(models, &alone, &[], &due(&alone, &[]).into(), patience, budget) {
                 let core = alone.ops.iter().map(|op| op.source).collect();
                 return (Answer::Nothing(core), Method::Search);
             }
@@ -166,9 +166,15 @@ fn by_turns<M: Model>(
     let mut turn = 0;
     loop {
         let first = match turn {
-            0 => soonest.clone(),
-            1 => due(chains, &[]),
-            _ => shifted(chains, &soonest, (2 * n).min(4 << turn.min(32)) as u32, turn),
+            0 => soonest.clone().into(),
+            1 => First::from(due(chains, &[])),
+            _ => {
+                let most = (2 * n).min(4 << (turn / 4).min(32)) as u32;
+                First {
+                    due: shifted(chains, &soonest, most, turn),
+                    bonus: [0, 8, 32, 128][(turn % 4) as usize],
+                }
+            }
         };
         let found = search(models, chains, earlier, &first, patience.min(most), budget);
         let again = matches!(found, Found::GaveUp(Reason::Stopped)) && patience < most;
@@ -176,7 +182,7 @@ fn by_turns<M: Model>(
             return found;
         }
         // Slowly at first, because each turn may be lucky; at last so much that all can be seen.
-        patience = if turn < 16 { patience + patience / 4 } else { patience.saturating_mul(2) };
+        patience = if turn < 32 { patience + patience / 16 } else { patience.saturating_mul(2) };
         turn += 1;
     }
 }

@@ -2,6 +2,21 @@
 
 use super::chains::Chains;
 
+/// What to try first.
+#[derive(Clone, Debug)]
+pub(crate) struct First {
+    /// For each operation, when it is due: the smallest first.
+    pub due: Vec<u32>,
+    /// How much sooner an operation comes for each that waits for it.
+    pub bonus: u32,
+}
+
+impl From<Vec<u32>> for First {
+    fn from(due: Vec<u32>) -> First {
+        First { due, bonus: 0 }
+    }
+}
+
 /// For each operation, when it is due: when it was answered, or when something was that must come later, if that was
 /// sooner. `earlier` are pairs that every legal order keeps. O(n + pairs), more where pairs go back in time.
 ///

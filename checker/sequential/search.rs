@@ -14,6 +14,7 @@
 
 use super::chains::Chains;
 use super::demand::Demand;
+use super::due::First;
 use super::lists::Lists;
 use super::steps::Steps;
 use super::tree::Tree;
@@ -36,19 +37,18 @@ pub(crate) enum Found {
 }
 
 /// Searches for a legal order of `chains`, where `models` has one model per object and every legal order is known to keep
-/// the pairs of `earlier`. Gives up with [`Reason::Stopped`] after `most` configurations. `due` says for each operation
-/// what to try first: the smallest.
+/// the pairs of `earlier`. Gives up with [`Reason::Stopped`] after `most` configurations. `first` says what to try first.
 ///
 /// Indeterminate operations that change nothing can as well be left out before.
 pub(crate) fn search<M: Model>(
     models: &[M],
     chains: &Chains<M::Op>,
     earlier: &[(u32, u32)],
-    due: &[u32],
+    first: &First,
     most: u64,
     budget: &Budget<'_>,
 ) -> Found {
-    let mut search = Search::new(models, chains, earlier, due, most);
+    let mut search = Search::new(models, chains, earlier, first, most);
     let found = search.descend(budget).unwrap_or_else(Found::GaveUp);
     budget.states.fetch_add(search.visited % 1024, Ordering::Relaxed);
     found
@@ -84,7 +84,7 @@ struct Branch {
 
 struct Search<'a, M: Model> {
     chains: &'a Chains<M::Op>,
-    due: &'a [u32],
+    first: &'a First,
     /// Of each object.
     steps: Vec<Steps<'a, M>>,
     class_of: Vec<u32>,
@@ -127,7 +127,7 @@ impl<'a, M: Model> Search<'a, M> {
         models: &'a [M],
         chains: &'a Chains<M::Op>,
         earlier: &[(u32, u32)],
-        due: &'a [u32],
+        first: &'a First,
         most: u64,
     ) -> Search<'a, M> {
         let mut steps: Vec<Steps<'a, M>> = models.iter().map(Steps::new).collect();
@@ -137,7 +137,7 @@ impl<'a, M: Model> Search<'a, M> {
         let objects = chains.objects as usize;
         let mut search = Search {
             chains,
-            due,
+            first,
             trips,
             steps,
             class_of,
@@ -341,7 +341,7 @@ impl<'a, M: Model> Search<'a, M> {
         for object in 0..self.exposed.len() {
             self.moves_with_crashed(object as u32, &mut moves, budget)?;
         }
-        moves.sort_by_key(|m| Reverse((m.crashed.len(), self.due[m.op as usize], m.op)));
+        moves.sort_by_key(|m| Reverse((m.crashed.len(), self.first.due[m.op as usize], m.op)));
         let plain = moves.len();
         for object in 0..self.exposed.len() {
             let state = self.state[object];
@@ -357,8 +357,28 @@ impl<'a, M: Model> Search<'a, M> {
                 }
             }
         }
-        moves[plain..].sort_by_key(|m| Reverse((self.due[m.op as usize], m.op, m.to)));
+        if self.first.bonus == 0 {
+            moves[plain..].sort_by_key(|m| Reverse((self.first.due[m.op as usize], m.op, m.to)));
+        } else {
+            moves[plain..].sort_by_cached_key(|m| {
+                let bonus = self.first.bonus.saturating_mul(self.waiting_for(m));
+                Reverse((self.first.due[m.op as usize].saturating_sub(bonus), m.op, m.to))
+            });
+        }
         Ok(moves)
+    }
+
+    /// How many operations that change nothing could come after a move, and not now.
+    fn waiting_for(&mut self, m: &Move) -> u32 {
+        let object = self.chains.ops[m.op as usize].object as usize;
+        let (now, steps) = (self.state[object], &mut self.steps[object]);
+        let mut waiting = 0;
+        for &op in &self.exposed[object] {
+            let class = self.class_of[op as usize];
+            let waits = steps.pure(class) && steps.count(now, class) == 0 && steps.count(m.to, class) > 0;
+            waiting += u32::from(waits);
+        }
+        waiting
     }
 
     /// Crashed operations on `object`, each changing its state, and then an operation that would not do so without them.

@@ -76,8 +76,8 @@ fn agree_on<M: Model>(problem: &Problem<Keyed<M>>) -> bool {
         (Answer::GaveUp(reason), _) => panic!("{reason:?} for {:#?}", problem.ops),
     }
     let chains = relevant(problem);
-    let due = due::due(&chains, &[]);
-    match search(&problem.model.objects, &chains, &[], &due, u64::MAX, &budget) {
+    let first = due::due(&chains, &[]).into();
+    match search(&problem.model.objects, &chains, &[], &first, u64::MAX, &budget) {
         Found::Order(order) => {
             replay(problem, &chains.sources(&order));
             assert!(expected, "{order:?} of {:#?}", problem.ops);

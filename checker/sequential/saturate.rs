@@ -91,6 +91,9 @@ pub(crate) fn saturate<O: Copy>(cells: &Cells<O>, budget: &Budget<'_>) -> Result
         }
         let known = order.edges.len();
         for op in 0..n as u32 {
+            if op % 4096 == 0 && budget.stop.load(Ordering::Relaxed) {
+                return Err(Reason::Stopped);
+            }
             order.derive(op, round);
         }
         if order.edges.len() == known {

@@ -1,5 +1,6 @@
 //! `perjury`: the command line and the controller behind it.
 
+mod cached;
 mod casebook;
 mod certificate;
 mod cli;
@@ -14,6 +15,7 @@ mod exit;
 mod faults;
 mod judging;
 mod not_tested;
+mod passes;
 mod run;
 mod shards;
 mod show;

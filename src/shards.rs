@@ -333,6 +333,17 @@ impl Whole {
         (judgement, places)
     }
 
+    /// The results where the history itself is not at hand, with a note that says so.
+    pub fn conclude_alone(&self, question: &Question, note: String) -> Results {
+        let mut found = self.found();
+        found.warnings.push(note);
+        let mut results = found.conclude(&History::default(), question, self.background()).results;
+        results.checker.history = self.history().to_string();
+        results.checker.format = self.first().results.checker.format.clone();
+        results.stats = self.counts();
+        results
+    }
+
     /// The counts of all shards together. Latencies and lengths of time cannot be added up: those are 0.
     pub fn counts(&self) -> Stats {
         let mut sum = Stats::default();

@@ -1,5 +1,6 @@
 //! What a person points at: a history file, standard input, or a run directory.
 
+use crate::cached;
 use crate::certificate::{Certificate, ReadAs};
 use crate::cli::{FailedCasArg, NilReadArg, OrderArg, QuestionArgs, ReadArgs};
 use crate::config::no_such;
@@ -29,6 +30,17 @@ impl Subject {
     /// What is no history ends with exit code 65, an unknown format name with 64.
     pub fn open(path: &Path, args: &ReadArgs) -> Result<Subject, Failure> {
         let (file, run, options) = place(path, args)?;
+        let history = cached::read_file(&file, &options, !args.no_cache).map_err(read_failure)?;
+        Ok(Subject { history, run })
+    }
+
+    /// The same, of the keys of a shard alone.
+    ///
+    /// # Errors
+    /// As [`Subject::open`]; a history that names no keys has no shards (65).
+    pub fn open_shard(path: &Path, args: &ReadArgs, shard: Shard) -> Result<Subject, Failure> {
+        let (file, run, mut options) = place(path, args)?;
+        options.shard = Some(shard);
         let history = history::read_file(&file, &options).map_err(read_failure)?;
         Ok(Subject { history, run })
     }
@@ -191,7 +203,7 @@ pub fn read_as(args: &ReadArgs) -> ReadAs {
 }
 
 /// The history file at a path, the run that it belongs to, and how it is to be read.
-fn place(path: &Path, args: &ReadArgs) -> Result<(PathBuf, Option<Run>, ReadOptions), Failure> {
+pub fn place(path: &Path, args: &ReadArgs) -> Result<(PathBuf, Option<Run>, ReadOptions), Failure> {
     let mut options = read_options(args)?;
     let run = Run::at(path);
     let file = match &run {

@@ -336,3 +336,32 @@ fn an_interrupted_shard_leaves_nothing_that_could_be_taken_for_its_results() {
     assert_eq!(child.wait().unwrap().code(), Some(130));
     assert!(!out.exists() || std::fs::read_dir(&out).unwrap().next().is_none());
 }
+
+#[test]
+fn a_history_larger_than_memory_is_judged_in_parts_with_the_same_verdict() {
+    for (lying, code) in [(false, 0), (true, 1)] {
+        let scene = Scene::new(&history(300, 70, lying));
+        let flags = ["--format", "json", "--no-cache", "--memory"];
+        let value = |done: Done| serde_json::from_str::<Value>(&done.out).unwrap();
+        let at_once = scene.check(&[&flags[..], &["4GiB"]].concat()).expect(code);
+        assert!(!at_once.err.contains("pass"), "{}", at_once.err);
+        let in_parts = scene.check(&[&flags[..], &["16MiB"]].concat()).expect(code);
+        assert!(in_parts.err.contains("pass 2 of "), "{}", in_parts.err);
+        let (at_once, in_parts) = (value(at_once), value(in_parts));
+        for same in ["verdict", "asked", "anomalies", "anomalies_more"] {
+            assert_eq!(in_parts[same], at_once[same], "{same}, lying: {lying}");
+        }
+        assert_eq!(in_parts["judgements"][0]["objects"], at_once["judgements"][0]["objects"]);
+        assert_eq!(in_parts["stats"]["ops"], at_once["stats"]["ops"]);
+        let warnings = in_parts["warnings"].to_string();
+        assert!(warnings.contains("was read in 2 parts"), "{warnings}");
+    }
+}
+
+#[test]
+fn what_cannot_be_judged_in_parts_is_judged_at_once_and_says_why() {
+    let scene = Scene::new(&history(300, 70, false));
+    let done = scene.check(&["--property", "sequential", "--no-cache", "--memory", "16MiB"]);
+    assert!(done.err.contains("more memory than --memory allows"), "{}\n{}", done.out, done.err);
+    assert!(done.err.contains("sequential is a property of the whole history"), "{}", done.err);
+}

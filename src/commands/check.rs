@@ -2,6 +2,7 @@
 
 use crate::cli::{CheckArgs, FormatArg};
 use crate::exit::{self, Failure};
+use crate::passes::{self, Plan};
 use crate::shards::{self, ShardFile};
 use crate::signals::Signals;
 use crate::subject::Subject;
@@ -24,7 +25,20 @@ pub fn run(args: &CheckArgs, signals: &Signals) -> Result<u8, Failure> {
     }
     let mut codes = Vec::new();
     for path in &args.histories {
+        let too_large = match in_parts(path, args, signals)? {
+            Parts::Judged(results) => {
+                print(&results, args.format, args.quiet, args.histories.len() > 1, None);
+                codes.push(exit::code(results.verdict));
+                continue;
+            }
+            Parts::None => None,
+            Parts::TooLarge(why) => Some(why),
+        };
         let mut subject = Subject::open(path, &args.read)?;
+        if let Some(why) = too_large {
+            let said = format!("the history may take more memory than --memory allows: {why}");
+            subject.history.warnings.push(said);
+        }
         let mut question = subject.question(&args.question)?;
         if args.quiet && !question.always_inform {
             question.inform.clear();
@@ -48,6 +62,33 @@ pub fn run(args: &CheckArgs, signals: &Signals) -> Result<u8, Failure> {
         }
     }
     Ok(exit::worst(codes))
+}
+
+/// What became of reading a history in parts.
+enum Parts {
+    /// It was larger than memory, and judged so.
+    Judged(Box<Results>),
+    /// It is not larger than memory.
+    None,
+    /// It is larger, and must be read at once: why.
+    TooLarge(String),
+}
+
+/// Judges a history that is larger than memory part by part, if it can be.
+fn in_parts(path: &Path, args: &CheckArgs, signals: &Signals) -> Result<Parts, Failure> {
+    let (file, _, options) = subject::place(path, &args.read)?;
+    let passes = match passes::plan(&file, &options, args.question.limits.memory.0)? {
+        Plan::AtOnce => return Ok(Parts::None),
+        Plan::TooLarge(why) => return Ok(Parts::TooLarge(why)),
+        Plan::InParts(passes) => passes,
+    };
+    if args.report.is_some() || args.certificate.is_some() {
+        return Ok(Parts::TooLarge("--report and --certificate need all of it at once".to_string()));
+    }
+    Ok(match passes::judge(path, args, passes, signals)? {
+        Ok(results) => Parts::Judged(Box::new(results)),
+        Err(why) => Parts::TooLarge(why),
+    })
 }
 
 /// Judges the keys of one shard and writes what was found. Whether there is a violation is for `merge` to say: an engine

@@ -8,7 +8,6 @@ use crate::shards::{ShardFile, Whole};
 use crate::show;
 use crate::signals::Signals;
 use crate::subject::Subject;
-use history::History;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -44,6 +43,7 @@ pub fn run(args: &MergeArgs, signals: &Signals) -> Result<u8, Failure> {
                 independent: whole.read().independent,
                 order: whole.read().by_time.then_some(OrderArg::Time),
                 allow_truncated: whole.read().allow_truncated,
+                no_cache: true,
             };
             let (mut subject, bytes) = Subject::open_hashed(path, &read, None)?;
             if bytes != whole.bytes() {
@@ -59,17 +59,10 @@ pub fn run(args: &MergeArgs, signals: &Signals) -> Result<u8, Failure> {
             }
             results
         }
-        None => {
-            found.warnings.push(
-                "the shards were merged without the history: no latencies, and no other properties"
-                    .to_string(),
-            );
-            let nothing = History::default();
-            let mut results = found.conclude(&nothing, &question, whole.background()).results;
-            results.checker.history = whole.history().to_string();
-            results.stats = whole.counts();
-            results
-        }
+        None => whole.conclude_alone(
+            &question,
+            "the shards were merged without the history: no latencies, and no other properties".to_string(),
+        ),
     };
     if let Some(file) = &args.output {
         show::write_results(file, &results)?;

@@ -32,6 +32,7 @@ pub fn run(args: &VerifyArgs) -> Result<u8, Failure> {
         independent: certificate.read.independent,
         order: certificate.read.by_time.then_some(OrderArg::Time),
         allow_truncated: certificate.read.allow_truncated,
+        no_cache: true,
     };
     let mut history = Subject::open(&args.history, &read)?.history;
     let refuse = |why: String| {

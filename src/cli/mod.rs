@@ -155,7 +155,7 @@ pub struct LimitArgs {
     /// Time for each property.
     #[arg(long, default_value = "60s", value_name = "TIME")]
     pub timeout: Span,
-    /// Memory for the searches together.
+    /// Memory for a history and its searches together. A larger history is read and judged in parts, by key.
     #[arg(long, default_value = "4GiB", value_name = "SIZE")]
     pub memory: Bytes,
     /// Threads; 0 means one per processor.

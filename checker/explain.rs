@@ -48,7 +48,17 @@ pub fn explain(
     counterexample: &Counterexample,
     id: u32,
 ) -> Anomaly {
-    let rung = property.into();
+    explain_rung(history, spec, property.into(), counterexample, id)
+}
+
+/// Not generic, so that the models are compiled here, and not again in every crate that explains.
+fn explain_rung(
+    history: &History,
+    spec: &Spec,
+    rung: Rung,
+    counterexample: &Counterexample,
+    id: u32,
+) -> Anomaly {
     let property = match rung {
         Rung::Linearizable | Rung::Regular => Property::Linearizable,
         // Whoever violates a weaker one violates this one with the same operations: what happened is told by it.

@@ -122,7 +122,16 @@ pub fn judge(
     property: impl Into<Rung>,
     limits: &Limits<'_>,
 ) -> Result<Judged, JudgeError> {
-    let property = property.into();
+    judge_rung(history, spec, property.into(), limits)
+}
+
+/// Not generic, so that the engines are compiled here, and not again in every crate that judges.
+fn judge_rung(
+    history: &mut History,
+    spec: &Spec,
+    property: Rung,
+    limits: &Limits<'_>,
+) -> Result<Judged, JudgeError> {
     with_model!(spec.model, M => judge_as::<M>(history, spec, property, limits))
 }
 

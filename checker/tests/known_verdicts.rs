@@ -120,8 +120,9 @@ fn recorded_histories_are_decided_without_a_search_where_a_method_applies() {
     }
     println!("{taken:?}");
     let by = |model, method: &str| taken.get(&(model, method.to_string())).copied().unwrap_or(0);
-    // Every piece that was put or appended in these files is unique.
-    assert!(by("kv", "chains of appends") > 0 && by("kv", "search") == 0, "{taken:?}");
+    // On some keys of these files the same piece was put and appended, and that is for the search.
+    assert!(by("kv", "chains of appends") > by("kv", "search"), "{taken:?}");
+    assert!(by("mutex", "disjoint intervals") > 0, "{taken:?}");
     assert!(by("cas-register", "zones") > 0, "{taken:?}");
     assert!(by("cas-register", "zones, single candidates") > 0, "{taken:?}");
 }

@@ -8,7 +8,7 @@
 //! Null is the answer of an empty one.
 
 use crate::decode::{function, must_apply, refuse, unknown};
-use crate::exact::Exact;
+use crate::exact::{Exact, Held, bag, priority_queue};
 use crate::model::{IllFormed, Model};
 use crate::problem::{ObjOp, Problem};
 use crate::register::initial_list;
@@ -259,8 +259,18 @@ impl Model for Container {
     }
 
     fn exact(&self, ops: &[ObjOp<ContainerOp>]) -> Option<Exact> {
-        let _ = ops;
-        None
+        let held = |op| match op {
+            ContainerOp::Put(element) => Held::Put(element),
+            ContainerOp::Take(element) => Held::Take(element),
+            ContainerOp::Peek(_) => Held::Peek,
+            ContainerOp::Empty => Held::Empty,
+            ContainerOp::TakeUnheard => Held::TakeUnheard,
+        };
+        match self.discipline {
+            Discipline::Bag => bag(ops, &self.initial, held),
+            Discipline::PriorityQueue => priority_queue(ops, &self.initial, held),
+            Discipline::Stack => None,
+        }
     }
 
     fn describe_op(&self, values: &Interner, op: ContainerOp) -> String {

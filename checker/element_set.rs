@@ -174,8 +174,7 @@ impl Model for ElementSet {
     }
 
     fn exact(&self, ops: &[ObjOp<ElementOp>]) -> Option<Exact> {
-        let _ = ops;
-        None
+        crate::exact::cell(ops, self.initial_value(), |op| self.access(op))
     }
 
     fn describe_op(&self, values: &Interner, op: ElementOp) -> String {

@@ -5,7 +5,7 @@
 //! ```
 
 use crate::decode::{function, must_apply, refuse, unknown};
-use crate::exact::Exact;
+use crate::exact::{Exact, Summed, sums};
 use crate::model::{IllFormed, Model};
 use crate::problem::{ObjOp, Problem};
 use crate::spec::{NilRead, Setup, Specified};
@@ -164,8 +164,11 @@ impl Model for FetchAdd {
     }
 
     fn exact(&self, ops: &[ObjOp<FetchAddOp>]) -> Option<Exact> {
-        let _ = ops;
-        None
+        sums(ops, self.initial, |op| match op {
+            FetchAddOp::Read(sum) => Summed::Saw(sum),
+            FetchAddOp::FetchAdd { before, amount } => Summed::Added(Some(before), amount),
+            FetchAddOp::Add(amount) => Summed::Added(None, amount),
+        })
     }
 
     fn describe_op(&self, _: &Interner, op: FetchAddOp) -> String {

@@ -5,7 +5,7 @@
 //! ```
 
 use crate::decode::{function, must_apply, refuse, unknown};
-use crate::exact::Exact;
+use crate::exact::{Decision, Exact, Place, answered, bisected, in_places};
 use crate::model::{IllFormed, Model};
 use crate::problem::{ObjOp, Problem};
 use crate::spec::{ModelName, Setup, Specified};
@@ -98,8 +98,31 @@ impl Model for Ids {
     }
 
     fn exact(&self, ops: &[ObjOp<Generated>]) -> Option<Exact> {
-        let _ = ops;
-        None
+        bisected("forced order", ops, |end| {
+            let open = Place { op: 0, first: 0, last: 0, not: None };
+            let mut ids: Vec<(i64, Place)> = (0..)
+                .zip(ops)
+                .filter(|(_, op)| answered(op, end))
+                .map(|(i, op)| (op.op.0, Place { op: i, ..open }))
+                .collect();
+            ids.sort_unstable_by_key(|(id, place)| (*id, place.op));
+            for (n, (id, place)) in ids.iter_mut().enumerate() {
+                if self.growing && self.initial.is_some_and(|initial| *id <= initial) {
+                    return Decision::Violated(vec![place.op]);
+                }
+                if self.growing {
+                    (place.first, place.last) = (n as u32, n as u32);
+                }
+            }
+            if let Some(same) = ids.windows(2).find(|two| two[0].0 == two[1].0) {
+                return Decision::Violated(vec![same[0].1.op, same[1].1.op]);
+            }
+            let mut places: Vec<Place> = ids.into_iter().map(|(_, place)| place).collect();
+            match in_places(ops, end, &mut places) {
+                Ok(order) => Decision::Holds(order),
+                Err((before, after)) => Decision::Violated(before.into_iter().chain([after]).collect()),
+            }
+        })
     }
 
     fn describe_op(&self, values: &Interner, Generated(id): Generated) -> String {

@@ -7,7 +7,7 @@
 //! Offsets count from 0, or from the length of what the log starts with.
 
 use crate::decode::{function, must_apply, refuse, unknown};
-use crate::exact::Exact;
+use crate::exact::{Exact, Logged, logs};
 use crate::model::{IllFormed, Model};
 use crate::problem::{ObjOp, Problem};
 use crate::register::initial_list;
@@ -39,6 +39,12 @@ pub struct Entry {
     pub at: u32,
 }
 
+impl From<Entry> for ValueId {
+    fn from(entry: Entry) -> ValueId {
+        entry.value
+    }
+}
+
 /// No known position.
 pub const UNTOLD: u32 = u32::MAX;
 
@@ -49,6 +55,8 @@ pub enum LogOp {
     AppendAt(ValueId, u32),
     /// It appended this, and nobody heard where.
     Append(ValueId),
+    /// The same, and somebody in the core read it at this position.
+    AppendSeen(ValueId, u32),
     /// It read this list, a number of the model.
     Read(u32),
     /// It read this at this position.
@@ -95,6 +103,36 @@ impl Log {
         let number = self.snapshots.len() as u32 - 1;
         self.numbered.insert(id, number);
         Ok(number)
+    }
+
+    /// Gives appends of which nobody was told the position the one at which somebody read what was appended once.
+    fn place(&self, ops: &mut [ObjOp<LogOp>]) {
+        let mut times: FxHashMap<ValueId, usize> = FxHashMap::default();
+        let mut read: FxHashMap<ValueId, u32> = FxHashMap::default();
+        for entry in self.initial.iter() {
+            *times.entry(entry.value).or_default() += 1;
+        }
+        for op in ops.iter() {
+            match op.op {
+                LogOp::AppendAt(value, _) | LogOp::Append(value) | LogOp::AppendSeen(value, _) => {
+                    *times.entry(value).or_default() += 1;
+                }
+                LogOp::Read(number) if !op.indeterminate() => {
+                    read.extend(self.list(number).iter().map(|entry| (entry.value, entry.at)));
+                }
+                LogOp::ReadAt(at, value) if !op.indeterminate() => {
+                    read.insert(value, at);
+                }
+                LogOp::Read(_) | LogOp::ReadAt(..) | LogOp::End(_) => {}
+            }
+        }
+        for op in ops {
+            if let LogOp::Append(value) = op.op {
+                if let (Some(1), Some(&at)) = (times.get(&value), read.get(&value)) {
+                    op.op = LogOp::AppendSeen(value, at);
+                }
+            }
+        }
     }
 
     fn offset(values: &Interner, id: ValueId, output: bool) -> Result<u32, IllFormed> {
@@ -156,7 +194,7 @@ impl Model for Log {
     fn step(&self, state: &Arc<[Entry]>, op: LogOp, out: &mut impl FnMut(Arc<[Entry]>)) {
         let with = |value, at| state.iter().copied().chain([Entry { value, at }]).collect();
         let legal = match op {
-            LogOp::AppendAt(value, at) => {
+            LogOp::AppendAt(value, at) | LogOp::AppendSeen(value, at) => {
                 // Where entries are left out, those before may be anywhere before.
                 if self.gaps {
                     if state.iter().all(|entry| entry.at == UNTOLD || entry.at < at) {
@@ -193,7 +231,7 @@ impl Model for Log {
     fn is_pure(&self, op: LogOp) -> bool {
         match op {
             LogOp::Read(_) | LogOp::ReadAt(..) | LogOp::End(_) => true,
-            LogOp::AppendAt(..) | LogOp::Append(_) => false,
+            LogOp::AppendAt(..) | LogOp::Append(_) | LogOp::AppendSeen(..) => false,
         }
     }
 
@@ -202,9 +240,12 @@ impl Model for Log {
             LogOp::Read(number) if !self.gaps => {
                 Some(self.list(number).iter().map(|entry| Entry { at: UNTOLD, ..*entry }).collect())
             }
-            LogOp::Read(_) | LogOp::ReadAt(..) | LogOp::End(_) | LogOp::AppendAt(..) | LogOp::Append(_) => {
-                None
-            }
+            LogOp::Read(_)
+            | LogOp::ReadAt(..)
+            | LogOp::End(_)
+            | LogOp::AppendAt(..)
+            | LogOp::AppendSeen(..)
+            | LogOp::Append(_) => None,
         }
     }
 
@@ -218,13 +259,15 @@ impl Model for Log {
     fn project(&self, ops: &[ObjOp<LogOp>], keep: &mut [bool], _: Property) -> Problem<Log> {
         let mut wanted: FxHashMap<ValueId, bool> = FxHashMap::default();
         for (op, kept) in ops.iter().zip(keep.iter()) {
-            if let LogOp::AppendAt(value, _) | LogOp::Append(value) = op.op {
+            if let LogOp::AppendAt(value, _) | LogOp::Append(value) | LogOp::AppendSeen(value, _) = op.op {
                 *wanted.entry(value).or_default() |= *kept;
             }
         }
         for (op, kept) in ops.iter().zip(keep.iter_mut()) {
             match op.op {
-                LogOp::AppendAt(value, _) | LogOp::Append(value) => *kept = wanted[&value],
+                LogOp::AppendAt(value, _) | LogOp::Append(value) | LogOp::AppendSeen(value, _) => {
+                    *kept = wanted[&value];
+                }
                 LogOp::ReadAt(_, value) => *kept &= wanted.get(&value) != Some(&false),
                 LogOp::Read(_) | LogOp::End(_) => {}
             }
@@ -246,19 +289,28 @@ impl Model for Log {
                 }
             }
         }
-        Problem { model, ops: crate::model::kept(ops, keep) }
+        let mut ops = crate::model::kept(ops, keep);
+        if model.gaps {
+            self.place(&mut ops);
+        }
+        Problem { model, ops }
     }
 
     fn exact(&self, ops: &[ObjOp<LogOp>]) -> Option<Exact> {
-        let _ = ops;
-        None
+        logs(ops, &self.initial, |op| match op {
+            LogOp::AppendAt(value, at) => Logged::Appended(value, Some(at)),
+            LogOp::Append(value) | LogOp::AppendSeen(value, _) => Logged::Appended(value, None),
+            LogOp::Read(number) => Logged::List(self.list(number)),
+            LogOp::ReadAt(at, value) => Logged::At(at, value),
+            LogOp::End(at) => Logged::End(at),
+        })
     }
 
     fn describe_op(&self, values: &Interner, op: LogOp) -> String {
         let v = |id| values.get(id);
         match op {
             LogOp::AppendAt(value, at) => format!("append {} → offset {at}", v(value)),
-            LogOp::Append(value) => format!("append {}", v(value)),
+            LogOp::Append(value) | LogOp::AppendSeen(value, _) => format!("append {}", v(value)),
             LogOp::Read(number) => format!("read → {}", Log::shown(values, self.list(number))),
             LogOp::ReadAt(at, value) => format!("read offset {at} → {}", v(value)),
             LogOp::End(at) => format!("read offset {at} → nothing"),
@@ -273,6 +325,9 @@ impl Model for Log {
         let held = format!("{object} holds {}", Log::shown(values, state));
         match op {
             LogOp::AppendAt(_, at) => format!("it was told offset {at}, but {held}"),
+            LogOp::AppendSeen(value, at) => {
+                format!("{} was read at offset {at}, but {held}", values.get(value))
+            }
             LogOp::Read(number) => {
                 format!("it read {}, but {held}", Log::shown(values, self.list(number)))
             }

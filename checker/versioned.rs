@@ -9,7 +9,7 @@
 //! told. Where versions only grow, it is larger than all before and, for all that is known, smaller than the next.
 
 use crate::decode::{function, must_apply, pair, refuse, unknown};
-use crate::exact::Exact;
+use crate::exact::{Exact, Said, versions};
 use crate::model::{IllFormed, Model};
 use crate::problem::{ObjOp, Problem};
 use crate::spec::{ModelName, NilRead, Setup, Specified};
@@ -82,9 +82,9 @@ pub enum VersionedOp {
 }
 
 impl Versioned {
-    /// A register that starts with `initial`.
+    /// A register that starts with `initial`, of which any operation may come.
     pub fn new(growth: Growth, initial: (i64, ValueId), nil_read: NilRead) -> Versioned {
-        Versioned { growth, initial, nil_read, unheard: false, left_out: Arc::from([]) }
+        Versioned { growth, initial, nil_read, unheard: true, left_out: Arc::from([]) }
     }
 
     /// The version that follows `version` where they grow by one.
@@ -159,7 +159,8 @@ impl Specified for Versioned {
                     .map_err(|refusal| format!("--initial: expected {}", refusal.expected))?
             }
         };
-        Ok(Versioned::new(growth, initial, setup.spec.nil_read))
+        // So far every version was told.
+        Ok(Versioned { unheard: false, ..Versioned::new(growth, initial, setup.spec.nil_read) })
     }
 }
 
@@ -371,8 +372,15 @@ impl Model for Versioned {
     }
 
     fn exact(&self, ops: &[ObjOp<VersionedOp>]) -> Option<Exact> {
-        let _ = ops;
-        None
+        let by_one = self.growth == Growth::ByOne;
+        versions(ops, self.initial, by_one, |op| match op {
+            VersionedOp::Read(version, value) => Said::Saw(version, value),
+            VersionedOp::Write(version, value) => Said::Made(Some(version), None, value),
+            VersionedOp::WriteUnheard(value) => Said::Made(None, None, value),
+            VersionedOp::Cas { expected, version, value } => Said::Made(Some(version), Some(expected), value),
+            VersionedOp::CasUnheard { expected, value } => Said::Made(None, Some(expected), value),
+            VersionedOp::CasRefused(expected) => Said::Missed(expected),
+        })
     }
 
     fn describe_op(&self, values: &Interner, op: VersionedOp) -> String {

@@ -6,27 +6,41 @@
 //! (`docs/methods.md`).
 
 mod appends;
+mod bisect;
 mod cell;
 mod clusters;
 mod counter;
+mod covers;
 mod elements;
 mod evidence;
 mod fatal;
 mod fifo;
+mod forced;
 mod groups;
 mod grow_set;
+mod held;
+mod logs;
 mod mutex;
 mod numbers;
 mod ranks;
 mod refusals;
 mod sources;
+mod sums;
+mod versions;
 
 pub(crate) use appends::{Text, appends};
+pub(crate) use bisect::bisected;
 pub(crate) use cell::cell;
 pub(crate) use counter::counter;
+pub(crate) use fatal::Decision;
 pub(crate) use fifo::fifo;
+pub(crate) use forced::{Place, answered, in_places};
 pub(crate) use grow_set::grow_set;
+pub(crate) use held::{Held, bag, priority_queue};
+pub(crate) use logs::{Logged, logs};
 pub(crate) use mutex::mutex;
+pub(crate) use sums::{Summed, sums};
+pub(crate) use versions::{Said, versions};
 
 /// What a method found about the operations of one object.
 #[derive(Clone, Debug, PartialEq, Eq)]

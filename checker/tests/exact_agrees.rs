@@ -21,6 +21,9 @@ use history::{Applied, Interner, NEVER, NO_TIME, Op, Outcome, Value, ValueId};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64};
 
+#[path = "exact_agrees/models.rs"]
+mod models;
+
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().and_then(|text| text.parse().ok())
 }

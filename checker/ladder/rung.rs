@@ -46,7 +46,7 @@ pub enum Rung {
     MonotonicWrites,
     /// What a session reads gets no older (Terry et al. 1994). Per key.
     MonotonicReads,
-    /// A session reads nothing older than what it wrote itself (Terry et al. 1994). Per key.
+    /// A session reads nothing older than what it wrote itself, in its order (Terry et al. 1994). Per key.
     ReadYourWrites,
 }
 

@@ -131,7 +131,7 @@ pub(super) fn versions(events: &Events, rung: Rung, place: &[u32]) -> Result<(),
         let monotonic =
             matches!(rung, Rung::MonotonicReads | Rung::MonotonicWrites | Rung::WritesFollowReads);
         let fine = (!(monotonic && is_read) || version >= *read)
-            && (rung != Rung::MonotonicWrites || is_read || version > *wrote)
+            && (!matches!(rung, Rung::MonotonicWrites | Rung::ReadYourWrites) || is_read || version > *wrote)
             && (rung != Rung::WritesFollowReads || is_read || version > *read)
             && (rung != Rung::ReadYourWrites || !is_read || version >= *wrote);
         if !fine {
@@ -265,7 +265,7 @@ fn valid(events: &Events, rung: Rung, proof: &Proof, step: &Step) -> bool {
             let (write, read) = (true, false);
             // Whether the rung demands it, and whether it demands two different versions.
             let (demanded, strict) = match (rung, kinds) {
-                (Rung::ReadYourWrites, k) => (session && k == (write, read), false),
+                (Rung::ReadYourWrites, k) => (session && k.0 == write, k.1),
                 (Rung::MonotonicReads, k) => (session && k == (read, read), false),
                 (Rung::MonotonicWrites, k) => (session && (k == (read, read) || k == (write, write)), k.1),
                 (Rung::WritesFollowReads, k) => (session && (k == (read, read) || k == (read, write)), k.1),

@@ -8,11 +8,11 @@
 //! The versions of each key must have one order that agrees with what all sessions did. No circle: there is one, which is
 //! the evidence. O(n).
 //!
-//! Each thing that must be older is an edge. Where one must come after many (a read after all own writes, all reads that
-//! began after a write had returned), the many are a chain of *joints*:
+//! Each thing that must be older is an edge. Where one must come after many (in real time, after all writes that had
+//! returned), the many are a chain of *joints*:
 //!
 //! ```text
-//!   own writes   w1    w2    w3
+//!   returned     w1    w2    w3
 //!                 \     \     \
 //!   joints         ○ ──▶ ○ ──▶ ○ ──▶ the version that was read then
 //! ```
@@ -226,131 +226,59 @@ struct Last {
     session: u32,
     read: u32,
     wrote: u32,
-    /// The joint after all own writes.
-    joint: u32,
-    /// The joint before the last own write that was read, that write's number, and the read.
-    own: Option<Own>,
 }
 
-/// A read of an own write.
-#[derive(Clone, Copy)]
-struct Own {
-    write: u32,
-    reader: u32,
-    /// The last own write that came before that read.
-    until: u32,
-}
-
-/// Decides a session guarantee.
+/// Decides a session guarantee. Reads that go back to the first version are found at once; the rest are edges.
 pub(super) fn decide(events: &Events, rung: Rung, limit: &Limit<'_>) -> Outcome {
     if let Some(read) = events.from_nowhere() {
         return Outcome::Violated(Proof::nowhere(read));
     }
     let mut ages = Ages::new(events);
-    let found = match rung {
-        Rung::ReadYourWrites => own_writes(&mut ages),
-        _ => in_order(&mut ages, rung),
-    };
-    match found {
-        Some(proof) => Outcome::Violated(proof),
-        None => ages.order(limit),
-    }
-}
-
-const FRESH: Last = Last { session: NONE, read: NONE, wrote: NONE, joint: NONE, own: None };
-
-/// Reads that go back to the first version are found at once; the rest are edges.
-fn in_order(ages: &mut Ages<'_>, rung: Rung) -> Option<Proof> {
-    let events = ages.events;
-    let mut last = vec![FRESH; events.keys as usize];
+    let own = rung == Rung::ReadYourWrites;
+    let fresh = |session| Last { session, read: NONE, wrote: NONE };
+    let mut last = vec![fresh(NONE); events.keys as usize];
     for (number, event) in (0..).zip(&events.list) {
         let last = &mut last[event.key as usize];
         if last.session != event.session {
-            *last = Last { session: event.session, ..FRESH };
+            *last = fresh(event.session);
         }
-        let before = (last.read != NONE).then_some(last.read);
-        let saw = before.and_then(|read| source(events, read));
         match event.act {
             Act::Read(from) => {
-                match (before, saw, from) {
-                    (Some(read), Some(older), From::Write(w)) if older != w => {
-                        ages.older(older, w, read, number)
+                // What the session knew of the key before: what it wrote, or what it read.
+                let known = if own { last.wrote } else { last.read };
+                if known != NONE {
+                    match (version(events, known), from) {
+                        (Some(older), From::Write(w)) if older != w => ages.older(older, w, known, number),
+                        (Some(older), From::Initial) => {
+                            return Outcome::Violated(initial(older, known, number));
+                        }
+                        (Some(_) | None, From::Write(_) | From::Initial | From::Nowhere) => {}
                     }
-                    (Some(read), Some(older), From::Initial) => return Some(initial(older, read, number)),
-                    (_, _, From::Write(_) | From::Initial | From::Nowhere) => {}
                 }
                 last.read = number;
             }
             Act::Write => {
-                if rung == Rung::MonotonicWrites && last.wrote != NONE {
+                if matches!(rung, Rung::MonotonicWrites | Rung::ReadYourWrites) && last.wrote != NONE {
                     ages.older(last.wrote, number, last.wrote, number);
                 }
-                if let (Rung::WritesFollowReads, Some(read), Some(older)) = (rung, before, saw) {
-                    // Also where `older` is this very write, which then is older than itself.
-                    ages.older(older, number, read, number);
+                if rung == Rung::WritesFollowReads && last.read != NONE {
+                    if let Some(older) = version(events, last.read) {
+                        // Also where `older` is this very write, which then is older than itself.
+                        ages.older(older, number, last.read, number);
+                    }
                 }
                 last.wrote = number;
             }
         }
     }
-    None
+    ages.order(limit)
 }
 
-fn source(events: &Events, read: u32) -> Option<u32> {
-    match events.at(read).act {
+/// The write that an event is or saw.
+fn version(events: &Events, event: u32) -> Option<u32> {
+    match events.at(event).act {
+        Act::Write => Some(event),
         Act::Read(From::Write(w)) => Some(w),
-        Act::Read(From::Initial | From::Nowhere) | Act::Write => None,
+        Act::Read(From::Initial | From::Nowhere) => None,
     }
-}
-
-/// No read is older than any own write. A joint after each own write stands for all until then; a read of an own write
-/// comes after those before it by that joint, and after the later ones (which were lost, it seems) each by itself.
-fn own_writes(ages: &mut Ages<'_>) -> Option<Proof> {
-    let events = ages.events;
-    let mut last = vec![FRESH; events.keys as usize];
-    // The joint after the own writes before each write.
-    let mut joint_before = vec![NONE; events.list.len()];
-    // The previous own write to the same key.
-    let mut previous = vec![NONE; events.list.len()];
-    for (number, event) in (0..).zip(&events.list) {
-        let last = &mut last[event.key as usize];
-        if last.session != event.session {
-            *last = Last { session: event.session, ..FRESH };
-        }
-        match event.act {
-            Act::Write => {
-                joint_before[number as usize] = last.joint;
-                previous[number as usize] = last.wrote;
-                last.joint = ages.joint((last.joint != NONE).then_some(last.joint));
-                ages.enters(number, last.joint, number);
-                last.wrote = number;
-            }
-            Act::Read(From::Initial) if last.wrote != NONE => {
-                return Some(initial(last.wrote, last.wrote, number));
-            }
-            Act::Read(From::Write(w)) if last.wrote != NONE => {
-                let own = events.at(w).session == event.session && w < number;
-                if !own {
-                    ages.leaves(last.joint, w, number);
-                    continue;
-                }
-                // Two own writes that both come before both reads: each is older than the other.
-                if let Some(before) = last.own.filter(|own| own.write != w && w <= own.until) {
-                    return Some(pair(w, before.write, (w, before.reader), (before.write, number)));
-                }
-                if joint_before[w as usize] != NONE {
-                    ages.leaves(joint_before[w as usize], w, number);
-                }
-                let told = last.own.filter(|own| own.write == w).map_or(w, |own| own.until);
-                let mut lost = last.wrote;
-                while lost > told {
-                    ages.older(lost, w, lost, number);
-                    lost = previous[lost as usize];
-                }
-                last.own = Some(Own { write: w, reader: number, until: last.wrote });
-            }
-            Act::Read(From::Initial | From::Write(_) | From::Nowhere) => {}
-        }
-    }
-    None
 }

@@ -54,6 +54,7 @@ pub(super) fn has(ops: &Ops, rung: Rung) -> bool {
         }),
         Rung::ReadYourWrites => versions(ops, &|place, i, j| match (ops[i].does, ops[j].does) {
             (Does::Write, Does::Read(_)) => place(i) <= place(j),
+            (Does::Write, Does::Write) => place(i) < place(j),
             _ => true,
         }),
         Rung::MonotonicReads => versions(ops, &|place, i, j| match (ops[i].does, ops[j].does) {

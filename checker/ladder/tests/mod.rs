@@ -4,9 +4,14 @@ mod definitions;
 
 use super::events::{Act, Event, Events, From};
 use super::rung::Rung;
-use super::{Limit, Outcome, decide, shrink};
+use super::{Ladder, Limit, Outcome, decide, shrink};
+use crate::explain::explain;
+use crate::judge::{Limits, judge};
+use crate::spec::{ModelName, Spec};
 use definitions::{Does, Op, Ops, has, held};
-use std::sync::atomic::AtomicBool;
+use history::results::Answer;
+use history::{Applied, History, Outcome as Told, Value, ValueId};
+use std::sync::atomic::{AtomicBool, AtomicU64};
 
 /// The events of a tiny history.
 fn events(ops: &Ops) -> Events {
@@ -283,4 +288,165 @@ fn no_arrow_is_missing_from_the_diagram() {
         missing.retain(|(a, b)| !held.contains(a) || held.contains(b));
     }
     assert!(missing.is_empty(), "nothing shows that these do not follow: {missing:?}");
+}
+
+/// The same history as it would be read from a file, with unique values.
+fn history(ops: &Ops) -> History {
+    let mut history = History::default();
+    let [read, write] = ["read", "write"].map(|f| history.values.intern(&Value::text(f)));
+    let keys = ["x", "y"].map(|key| history.values.intern(&Value::text(key)));
+    let mut value = |w: usize| history.values.intern(&Value::Int(w as i64 + 1));
+    // Calls before returns where both are at one instant.
+    let moments = |i: usize| [(ops[i].invoke, false, i), (ops[i].ret, true, i)];
+    let mut ranks: Vec<(u32, bool, usize)> = (0..ops.len()).flat_map(moments).collect();
+    ranks.sort_unstable();
+    let rank = |moment| ranks.iter().position(|&m| m == moment).expect("each once") as u32;
+    let mut at: Vec<usize> = (0..ops.len()).collect();
+    at.sort_by_key(|&i| (ops[i].invoke, i));
+    for i in at {
+        let (f, input, output) = match ops[i].does {
+            Does::Write => (write, value(i), value(i)),
+            Does::Read(from) => (read, ValueId::NULL, from.map_or(ValueId::NULL, &mut value)),
+        };
+        let [invoke, ret] = moments(i).map(rank);
+        history.ops.push(history::Op {
+            invoke,
+            ret,
+            process: ops[i].session,
+            f,
+            key: keys[ops[i].key as usize],
+            input,
+            output,
+            outcome: Told::Ok,
+            applied: Applied::Unsaid,
+            observed: None,
+            error: ValueId::NULL,
+            node: ValueId::NULL,
+            session: ops[i].session,
+            invoke_time: i64::from(ops[i].invoke),
+            ret_time: i64::from(ops[i].ret),
+            invoke_line: 1,
+            ret_line: 2,
+        });
+    }
+    history.processes = vec![0, 1, 2];
+    history.ranks = ranks.len() as u32;
+    history
+}
+
+#[test]
+fn a_judgement_of_any_rung_is_its_definition_and_its_violation_is_told_in_a_circle() {
+    let mut dice = Dice(0x0dd_ba11_c0ff_ee11);
+    let spec = Spec::new(ModelName::Register, "jsonl");
+    for case in 0..cases(3_000) / 10 {
+        let ops = random(&mut dice);
+        let mut history = history(&ops);
+        let (stop, states) = (AtomicBool::new(false), AtomicU64::new(0));
+        let limits = Limits { stop: &stop, bytes: 1 << 30, threads: 1, states: &states, progress: None };
+        let mut answers = Vec::new();
+        for rung in Rung::all() {
+            let judged = judge(&mut history, &spec, rung, &limits).expect("a judgement");
+            let wanted = if has(&ops, rung) { Answer::Holds } else { Answer::Violated };
+            let where_ = format!("case {case}, {}: {}", rung.name(), text(&ops));
+            assert_eq!(judged.judgement.answer, wanted, "{where_}");
+            answers.push((rung, judged.judgement.answer));
+            for violation in &judged.violations {
+                let anomaly = explain(&history, &spec, rung, &violation.counterexample, 1);
+                assert_eq!(anomaly.property, rung.name());
+                if !rung.is_searched() {
+                    assert!(anomaly.minimal && anomaly.circle.len() >= 3, "{where_}: {anomaly:?}");
+                    assert_eq!(anomaly.circle.first(), anomaly.circle.last());
+                    for edge in &anomaly.edges {
+                        assert!(edge.uses.iter().all(|&n| n < edge.n), "{where_}");
+                    }
+                }
+            }
+        }
+        // The sets are what the answers say, and say all of them.
+        let ladder = Ladder::of(&mut history, &spec).expect("reads and writes");
+        let place = ladder.place(&history, &answers);
+        let named = |names: &[String]| -> Vec<Rung> {
+            names.iter().map(|name| Rung::find(name).expect("a rung")).collect()
+        };
+        let (strongest, weakest) = (named(&place.holds), named(&place.violated));
+        for (rung, answer) in answers {
+            assert_eq!(answer == Answer::Holds, strongest.iter().any(|s| s.reaches(rung)));
+            assert_eq!(answer == Answer::Violated, weakest.iter().any(|&w| rung.reaches(w)));
+        }
+        assert!(place.undecided.is_empty());
+        let stale = place.staleness.expect("reads name their writes");
+        let linearizable = has(&ops, Rung::Linearizable);
+        assert!(!linearizable || stale.stale_reads == 0, "case {case}: {}", text(&ops));
+    }
+}
+
+/// The judgement of a drawn history.
+fn judged(sketch: &str, model: ModelName, rung: Rung) -> (history::results::Judgement, Option<String>) {
+    let mut history = history::sketch(sketch);
+    let spec = Spec::new(model, "jsonl");
+    let (stop, states) = (AtomicBool::new(false), AtomicU64::new(0));
+    let limits = Limits { stop: &stop, bytes: 1 << 30, threads: 1, states: &states, progress: None };
+    let judged = judge(&mut history, &spec, rung, &limits).expect("a judgement");
+    let kind = judged
+        .violations
+        .first()
+        .map(|violation| explain(&history, &spec, rung, &violation.counterexample, 1).kind);
+    (judged.judgement, kind)
+}
+
+#[test]
+fn a_value_that_was_written_twice_leaves_a_rung_open_unless_the_rest_violates_it() {
+    let reused = "
+        P0 |-w1-| |-w2-| |-w1-|
+        P1                      |-r1-| |-r2-|";
+    let (judgement, _) = judged(reused, ModelName::Register, Rung::MonotonicReads);
+    assert_eq!(judgement.answer, Answer::Undecided);
+    assert!(judgement.objects[0].reason.contains("more than once"), "{:?}", judgement.objects[0]);
+    let worse = "
+        P0 |-w1-| |-w2-| |-w1-| |-w3-|
+        P1                             |-r1-| |-r3-| |-r2-|";
+    let (judgement, _) = judged(worse, ModelName::Register, Rung::MonotonicWrites);
+    assert_eq!(judgement.answer, Answer::Violated);
+}
+
+#[test]
+fn an_unanswered_write_happened_if_somebody_saw_it() {
+    let seen = "
+        P0 |-w1-~
+        P1        |-r1-| |-r-|";
+    let (judgement, kind) = judged(seen, ModelName::Register, Rung::MonotonicReads);
+    assert_eq!((judgement.answer, kind.as_deref()), (Answer::Violated, Some("non-monotonic")));
+    let unseen = "
+        P0 |-w1-~
+        P1        |-r-| |-r-|";
+    assert_eq!(judged(unseen, ModelName::Register, Rung::CausalMemory).0.answer, Answer::Holds);
+}
+
+#[test]
+fn a_cas_is_a_read_and_then_a_write_and_other_models_are_not_spoken_of() {
+    let lost = "
+        P0 |-w1-| |-c12-| |-r1-|";
+    let (judgement, kind) = judged(lost, ModelName::CasRegister, Rung::ReadYourWrites);
+    assert_eq!((judgement.answer, kind.as_deref()), (Answer::Violated, Some("not-read-your-writes")));
+    let counter = "
+        P0 |-add(1)-| |-read()=1-|";
+    let (judgement, _) = judged(counter, ModelName::Counter, Rung::Causal);
+    assert_eq!(judgement.answer, Answer::Undecided);
+    assert!(judgement.objects[0].reason.contains("model counter"), "{:?}", judgement.objects[0]);
+    assert_eq!(judged(counter, ModelName::Counter, Rung::Coherence).0.answer, Answer::Holds);
+}
+
+#[test]
+fn the_oldest_value_read_was_two_versions_old() {
+    let mut history = history::sketch(
+        "
+        P0 |-w1-| |-w2-| |-w3-| |-----w4-----|
+        P1                        |-r1-| |-r3-|",
+    );
+    let spec = Spec::new(ModelName::Register, "jsonl");
+    let ladder = Ladder::of(&mut history, &spec).expect("reads and writes");
+    let stale = ladder.staleness(&history).expect("reads and writes");
+    // Times are columns: write 2 returned in the 24th, and the read of 1 was sent in the 35th.
+    let age = stale.age_ns.map(|age| age / 1_000_000);
+    assert_eq!((stale.reads, stale.stale_reads, stale.versions, age), (2, 1, 2, Some(11)));
 }

@@ -252,7 +252,7 @@ impl Events {
     }
 
     /// The first read that names no write because there is none, if there is one.
-    pub fn from_nowhere(&self) -> Option<u32> {
+    pub fn read_from_nowhere(&self) -> Option<u32> {
         (0..)
             .zip(&self.list)
             .find(|(_, event)| event.act == Act::Read(From::Nowhere))

@@ -230,7 +230,7 @@ struct Last {
 
 /// Decides a session guarantee. Reads that go back to the first version are found at once; the rest are edges.
 pub(super) fn decide(events: &Events, rung: Rung, limit: &Limit<'_>) -> Outcome {
-    if let Some(read) = events.from_nowhere() {
+    if let Some(read) = events.read_from_nowhere() {
         return Outcome::Violated(Proof::nowhere(read));
     }
     let mut ages = Ages::new(events);

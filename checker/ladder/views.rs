@@ -25,7 +25,7 @@ use crate::verdict::Reason;
 /// # Errors
 /// Why the verifier refuses a view.
 pub(super) fn decide(events: &Events, causal: bool, limit: &Limit<'_>) -> Result<Outcome, String> {
-    if let Some(read) = events.from_nowhere() {
+    if let Some(read) = events.read_from_nowhere() {
         return Ok(Outcome::Violated(Proof::nowhere(read)));
     }
     if causal {

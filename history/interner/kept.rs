@@ -37,8 +37,7 @@ pub(crate) struct Kept {
 impl Kept {
     /// `others` are those that are neither integers nor pairs.
     pub(crate) fn new(others: Vec<Value>) -> Kept {
-        let mut values = Interner::default();
-        values.others = others;
+        let mut values = Interner { others, ..Interner::default() };
         values.tags.clear();
         values.payloads.clear();
         values.ids.clear();

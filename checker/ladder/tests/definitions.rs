@@ -47,8 +47,8 @@ pub(super) fn has(ops: &Ops, rung: Rung) -> bool {
             let writes: Vec<usize> = all(ops).into_iter().filter(|&i| is_write(ops, i)).collect();
             some_order(&writes, &|i, j| before[i][j], &mut |order| {
                 reads(ops).all(|(r, from)| {
-                    let known = order.iter().filter(|&&w| ops[w].key == ops[r].key && before[w][r]);
-                    known.last().copied() == from
+                    let mut known = order.iter().filter(|&&w| ops[w].key == ops[r].key && before[w][r]);
+                    known.next_back().copied() == from
                 })
             })
         }),
@@ -107,9 +107,9 @@ fn view(ops: &Ops, p: u32) -> Vec<usize> {
 fn causality(ops: &Ops) -> Option<Vec<Vec<bool>>> {
     let n = ops.len();
     let mut before = vec![vec![false; n]; n];
-    for i in 0..n {
-        for j in 0..n {
-            before[i][j] = session(ops, i, j) || ops[j].does == Does::Read(Some(i));
+    for (i, row) in before.iter_mut().enumerate() {
+        for (j, known) in row.iter_mut().enumerate() {
+            *known = session(ops, i, j) || ops[j].does == Does::Read(Some(i));
         }
     }
     for k in 0..n {

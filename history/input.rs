@@ -36,11 +36,13 @@ impl Input {
         &self.buffer[self.start..self.end]
     }
 
-    /// Reads on: at least doubles the window, so that whoever scans it again from its start stays linear.
+    /// Reads on: at least doubles the window, so that whoever scans it again from its start stays linear; or less where the
+    /// reader says that there is no more for now ([`io::ErrorKind::WouldBlock`]): then what is there can be looked at.
     pub(crate) fn more(&mut self) -> io::Result<()> {
         self.buffer.copy_within(self.start..self.end, 0);
         self.end -= self.start;
         self.start = 0;
+        let before = self.end;
         let wanted = WINDOW.max(self.end * 2);
         self.buffer.resize(wanted, 0);
         while self.end < wanted && !self.done {
@@ -48,6 +50,11 @@ impl Input {
                 Ok(0) => self.done = true,
                 Ok(count) => self.end += count,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    if self.end > before {
+                        return Ok(());
+                    }
+                }
                 Err(error) => return Err(error),
             }
         }

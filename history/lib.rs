@@ -75,7 +75,7 @@ pub use interner::{Interner, ValueId};
 pub use json_write::write_json_line;
 pub use op::{Applied, NEVER, NO_TIME, Op, Outcome};
 pub use pairing::pair;
-pub use read::{Order, ReadError, ReadOptions, read, read_events, read_file, visit_events};
+pub use read::{Order, ReadError, ReadOptions, read, read_events, read_file, visit, visit_events};
 pub use shard::Shard;
 pub use sketch::sketch;
 pub use stats::stats;

@@ -140,12 +140,26 @@ pub fn read_events(path: impl AsRef<Path>, options: &ReadOptions) -> Result<Vec<
 pub fn visit_events(
     path: impl AsRef<Path>,
     options: &ReadOptions,
-    visit: &mut dyn FnMut(Event) -> ControlFlow<()>,
+    visit_event: &mut dyn FnMut(Event) -> ControlFlow<()>,
 ) -> Result<Source, ReadError> {
     let (name, input) = open(path.as_ref())?;
+    visit(&name, input, options, visit_event)
+}
+
+/// [`visit_events`] of anything that can be read. A reader that waits for more may say [`io::ErrorKind::WouldBlock`] once
+/// before it does: then the events of all whole lines are handed over first.
+///
+/// # Errors
+/// As [`visit_events`].
+pub fn visit(
+    name: &str,
+    input: Box<dyn Read + Send>,
+    options: &ReadOptions,
+    visit: &mut dyn FnMut(Event) -> ControlFlow<()>,
+) -> Result<Source, ReadError> {
     let mut sink = Visitor { pairing: Pairing::new(options.own, None), visit };
-    let (_, _, format) = stream(&name, input, options, &mut sink)?;
-    Ok(Source { name, format: format.name() })
+    let (_, _, format) = stream(name, input, options, &mut sink)?;
+    Ok(Source { name: name.to_string(), format: format.name() })
 }
 
 /// Pairs, so that what is no history is refused, and hands the events over.

@@ -128,24 +128,38 @@ impl Certificate {
         let names = Names::of(history);
         let json = |keys: &[ValueId]| keys.iter().map(|&key| as_json(history.values.get(key))).collect();
         let mut statements = Vec::new();
+        // What holds, and can be shown to.
+        let mut shown: Vec<&str> = Vec::new();
         for judgement in judgements {
             let Some((rung, judged)) = evidence.iter().find(|(p, _)| p.name() == judgement.property) else {
                 // It was not searched, because a stronger property holds.
                 let by = judgement.objects.first().and_then(|o| o.method.strip_prefix("implied by "));
+                let unclaimed = match by {
+                    None => Some("it follows from what a weaker property lacks".to_string()),
+                    Some(by) if shown.contains(&by) => None,
+                    Some(by) => {
+                        Some(format!("it follows from {by}, which has no evidence that can be kept yet"))
+                    }
+                };
+                if unclaimed.is_none() {
+                    shown.push(&judgement.property);
+                }
                 statements.push(Statement {
-                    unclaimed: by
-                        .is_none()
-                        .then(|| "it follows from what a weaker property lacks".to_string()),
-                    implied_by: by.map(str::to_string),
+                    implied_by: by.filter(|_| unclaimed.is_none()).map(str::to_string),
+                    unclaimed,
                     ..Statement::empty(&judgement.property, Vec::new(), judgement.answer)
                 });
                 continue;
             };
+            if rung.of_one_order().is_some() && judgement.answer == Answer::Holds {
+                shown.push(&judgement.property);
+            }
             for (at, object) in judged.judgement.objects.iter().enumerate() {
                 let mut said = Statement::empty(&judgement.property, json(&judged.keys[at]), object.answer);
                 let core = judged.violations.iter().find(|violation| violation.object == at);
                 let core = core.filter(|_| rung.of_one_order().is_some());
-                match (&judged.witnesses[at], core) {
+                let witness = judged.witnesses[at].as_ref().filter(|_| rung.of_one_order().is_some());
+                match (witness, core) {
                     (Some(witness), _) => said.order = Some(names.name(&witness.order)),
                     (None, Some(violation)) => {
                         let core = &violation.counterexample;

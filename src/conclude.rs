@@ -42,6 +42,7 @@ pub fn question(workload: &dyn Workload, timeout: Duration) -> Result<Question, 
         timeout,
         memory: 4 << 30,
         threads: 0,
+        every: false,
     })
 }
 

@@ -53,6 +53,7 @@ fn merge(flags: TestArgs, file: TestArgs) -> TestArgs {
         seed: flags.seed.or(file.seed),
         test_count: flags.test_count.or(file.test_count),
         store: flags.store.or(file.store),
+        fail_fast: flags.fail_fast || file.fail_fast,
         timeout: flags.timeout.or(file.timeout),
         min_ok_reads: flags.min_ok_reads.or(file.min_ok_reads),
         min_fault_reads: flags.min_fault_reads.or(file.min_fault_reads),

@@ -1,6 +1,7 @@
 //! From a history to results: judge each property within its budget, explain what is violated, say what was not tested.
 
 use crate::exit::{self, Failure};
+use crate::further::further;
 use crate::not_tested;
 use checker::{JudgeError, Judged, Ladder, Limits, Progress, Rung, Spec};
 use history::History;
@@ -51,6 +52,8 @@ pub struct Question {
     pub memory: u64,
     /// Threads; 0 means one per processor.
     pub threads: usize,
+    /// Whether every violation of an object is looked for, and not only the first.
+    pub every: bool,
 }
 
 /// What is known about a history beside its events.
@@ -132,6 +135,7 @@ impl Found {
             else {
                 continue;
             };
+            let started = Instant::now();
             for violation in &judged.violations {
                 // The same object may break several properties; the strongest that was asked explains it best.
                 if self.anomalies.len() >= EXPLAINED_MAX {
@@ -144,6 +148,21 @@ impl Found {
                 checker::explain::coincide(&mut anomaly, &background.faults);
                 self.anomalies.push(anomaly);
                 self.objects.push(violation.object);
+                if question.every && property == Rung::Linearizable {
+                    let left = question.timeout.saturating_sub(started.elapsed());
+                    let further = further(history, question, violation, left, interrupt)?;
+                    self.warnings.extend(further.more);
+                    for mut anomaly in further.anomalies {
+                        if self.anomalies.len() >= EXPLAINED_MAX {
+                            self.anomalies_more += 1;
+                            continue;
+                        }
+                        anomaly.id = self.anomalies.len() as u32 + 1;
+                        checker::explain::coincide(&mut anomaly, &background.faults);
+                        self.anomalies.push(anomaly);
+                        self.objects.push(violation.object);
+                    }
+                }
             }
             self.evidence.push((property, judged));
         }
@@ -320,7 +339,11 @@ fn threads(asked: usize) -> usize {
     if asked > 0 { asked } else { std::thread::available_parallelism().map_or(1, std::num::NonZero::get) }
 }
 
-fn judge_one(
+/// Judges one property, and nothing else.
+///
+/// # Errors
+/// As [`judge`].
+pub fn judge_one(
     history: &mut History,
     question: &Question,
     property: Rung,

@@ -13,6 +13,8 @@ mod control;
 mod environment;
 mod exit;
 mod faults;
+mod follow;
+mod further;
 mod judging;
 mod not_tested;
 mod passes;

@@ -105,7 +105,7 @@ pub fn judge(
         }
         let mut subject = Subject::open_shard(path, &args.read, shard)?;
         let mut question = subject.question(&args.question)?;
-        if let Err(failure) = shards::splits(&question) {
+        if let Err(failure) = shards::splits(&question, "--shard") {
             return Ok(Err(failure.message));
         }
         // The others are judged where all of the history is at hand.

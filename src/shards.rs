@@ -9,7 +9,7 @@
 use crate::certificate::{ModelAs, ReadAs};
 use crate::exit::{self, Failure};
 use crate::judging::{Background, Concluded, EXPLAINED_MAX, Found, Question};
-use crate::{judging, subject};
+use crate::subject;
 use checker::{ModelName, Rung};
 use history::results::{Answer, FunctionStats, Judgement, Results, Stats};
 use history::{History, Shard, ValueId};
@@ -35,7 +35,9 @@ pub struct ShardFile {
     pub read: ReadAs,
     /// What it was held against.
     pub model: ModelAs,
-    /// Whether every property is to be judged.
+    /// Properties that are worth asking about once the verdict is known.
+    pub inform: Vec<String>,
+    /// Whether they are to be judged whatever it is.
     pub always_inform: bool,
     /// Per judgement and object, the rank of the first invocation: where it stands among those of other shards.
     pub firsts: Vec<Vec<u32>>,
@@ -51,15 +53,15 @@ pub struct ShardFile {
 ///
 /// # Errors
 /// Why not (64).
-pub fn splits(question: &Question) -> Result<(), Failure> {
+pub fn splits(question: &Question, flag: &str) -> Result<(), Failure> {
     if question.spec.model == ModelName::MultiRegister {
-        return Err(Failure::usage(
-            "--shard: transactions of a multi-register join the keys that they name, so it cannot be split by key",
-        ));
+        return Err(Failure::usage(format!(
+            "{flag}: transactions of a multi-register join the keys that they name, so it cannot be split by key"
+        )));
     }
     if question.asked.len() > 1 {
         // Where one holds, others follow from it; but that must hold of all shards.
-        return Err(Failure::usage("--shard judges one property at a time"));
+        return Err(Failure::usage(format!("{flag} judges one property at a time")));
     }
     for property in &question.asked {
         let why = match property {
@@ -78,7 +80,7 @@ pub fn splits(question: &Question) -> Result<(), Failure> {
             }
         };
         return Err(Failure::usage(format!(
-            "--shard: {} is a property of the whole history and cannot be judged key by key: {why}",
+            "{flag}: {} is a property of the whole history and cannot be judged key by key: {why}",
             property.name()
         )));
     }
@@ -111,6 +113,7 @@ impl ShardFile {
             operations: history.part.as_ref().map_or(history.ops.len() as u64, |part| part.ops),
             read,
             model: ModelAs::of(&question.spec, &question.assumptions),
+            inform: question.inform.iter().map(|property| property.name().to_string()).collect(),
             always_inform: question.always_inform,
             firsts: evidence.iter().map(|(_, judged)| judged.keys.iter().map(rank).collect()).collect(),
             objects,
@@ -150,7 +153,8 @@ impl ShardFile {
     /// What must be the same in all shards of one history, with its name; and what it is.
     fn common(&self) -> [(&'static str, String); 6] {
         let results = &self.results;
-        let limits = (results.checker.timeout_seconds, results.checker.memory_bytes, self.always_inform);
+        let checker = &results.checker;
+        let limits = (checker.timeout_seconds, checker.memory_bytes, &self.inform, self.always_inform);
         [
             ("another history", format!("{} ({} operations)", self.bytes, self.operations)),
             ("a history that was read in another way", format!("{:?}", self.read)),
@@ -243,17 +247,22 @@ impl Whole {
     pub fn question(&self) -> Result<Question, Failure> {
         let results = &self.first().results;
         let wrong = |what: String| Failure::new(exit::HISTORY, format!("{}: {what}", self.history()));
-        let asked: Result<Vec<Rung>, Failure> =
-            results.asked.iter().map(|name| subject::property(name)).collect();
+        let properties = |names: &[String]| -> Result<Vec<Rung>, Failure> {
+            names
+                .iter()
+                .map(|name| subject::property(name).map_err(|failure| wrong(failure.message)))
+                .collect()
+        };
         Ok(Question {
             spec: self.first().model.spec().map_err(wrong)?,
             assumptions: self.first().model.assumptions.clone(),
-            asked: asked.map_err(|failure| wrong(failure.message))?,
-            inform: judging::informing(self.first().always_inform),
+            asked: properties(&results.asked)?,
+            inform: properties(&self.first().inform)?,
             always_inform: self.first().always_inform,
             timeout: Duration::try_from_secs_f64(results.checker.timeout_seconds).unwrap_or(Duration::MAX),
             memory: results.checker.memory_bytes,
             threads: results.checker.threads as usize,
+            every: false,
         })
     }
 

@@ -9,7 +9,7 @@ use crate::exit::{self, Failure};
 use crate::judging::{self, Background, Concluded, Question};
 use crate::store::Run;
 use checker::{FailedCas, ModelName, NilRead, Rung, Spec};
-use history::{Format, History, Order, ReadError, ReadOptions, Shard, Value};
+use history::{Format, History, Order, ReadError, ReadOptions, Shard, Value, ValueId};
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -68,6 +68,32 @@ impl Subject {
         let history = history::read(&name, Box::new(reader), &options).map_err(read_failure)?;
         let hash = sum.lock().unwrap_or_else(PoisonError::into_inner).name();
         Ok((Subject { history, run }, hash))
+    }
+
+    /// Keeps the operations of one key, named as text or as JSON.
+    ///
+    /// # Errors
+    /// There is no such key (64).
+    pub fn narrow(&mut self, key: &str) -> Result<(), Failure> {
+        let values = &self.history.values;
+        let named = |id: ValueId| {
+            let value = values.get(id);
+            value.to_string() == key || value.as_text() == Some(key) || value.to_json() == key
+        };
+        let mut seen: Vec<ValueId> = self.history.ops.iter().map(|op| op.key).collect();
+        seen.sort_unstable();
+        seen.dedup();
+        match seen.iter().find(|id| **id != ValueId::NULL && named(**id)) {
+            Some(&id) => {
+                self.history.ops.retain(|op| op.key == id);
+                Ok(())
+            }
+            None => Err(Failure::usage(format!(
+                "--key: none of the {} keys of {} is {key}",
+                seen.iter().filter(|id| **id != ValueId::NULL).count(),
+                self.history.source.name
+            ))),
+        }
     }
 
     /// What is known beside the events: the run's own records, or what the nemesis wrote into the history.
@@ -149,6 +175,7 @@ impl Subject {
             timeout: args.limits.timeout.0,
             memory: args.limits.memory.0,
             threads: args.limits.threads,
+            every: false,
         })
     }
 }

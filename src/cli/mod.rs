@@ -40,7 +40,10 @@ pub enum Command {
     /// Judge history files, or the histories in run directories. `-` reads standard input.
     #[command(after_help = CHECK_EXAMPLES)]
     Check(CheckArgs),
-    /// Print the counterexample of a run or file, or say what a kind of anomaly means.
+    /// Print every counterexample of a run or file, grouped by shape, or say what a kind of anomaly means.
+    ///
+    /// Where `perjury check` shows the first violation of each object, this looks on: it takes back the answer that made
+    /// the last one certain, and judges again.
     Explain(ExplainArgs),
     /// Make the page of a run or history again.
     Report(ReportArgs),
@@ -82,7 +85,9 @@ const CHECK_EXAMPLES: &str = "\
 Examples:
   perjury check store/demo-paxos-cas-register/latest
   perjury check --model cas-register etcd_000.log
-  perjury check --model register --property sequential history.edn.gz";
+  perjury check --model register --property sequential history.edn.gz
+  perjury check --follow --fail-fast --idle 10s --model register history.jsonl
+  perjury check --model kv --key k17 --timeout 10min --memory 32GiB history.jsonl";
 
 const MERGE_EXAMPLES: &str = "\
 Examples:
@@ -217,6 +222,19 @@ pub struct CheckArgs {
     /// was found. For properties that are judged key by key.
     #[arg(long, value_name = "I/N", requires = "output")]
     pub shard: Option<history::Shard>,
+    /// Judge only this key: as text, or as JSON. What is undecided in the whole can be tried alone, with larger limits.
+    #[arg(long, value_name = "KEY", conflicts_with_all = ["shard", "follow"])]
+    pub key: Option<String>,
+    /// Judge the history while it is being written, until its run ends, nothing new comes for --idle, or Ctrl-C. A
+    /// violation of linearizability is told as soon as it is proven; then, and at the end, the whole is judged as usual.
+    #[arg(long, conflicts_with = "shard")]
+    pub follow: bool,
+    /// With --follow: end at the first violation that is proven.
+    #[arg(long, requires = "follow")]
+    pub fail_fast: bool,
+    /// With --follow: the history has ended when nothing new has come for so long.
+    #[arg(long, value_name = "TIME", requires = "follow")]
+    pub idle: Option<Span>,
     /// With --shard: the file to write, if it ends with .json, or else the directory, where it is called shard-I-of-N.json.
     #[arg(short, long, value_name = "DIR|FILE", requires = "shard")]
     pub output: Option<PathBuf>,

@@ -87,6 +87,13 @@ pub fn pair(text: &str) -> Result<(String, String), String> {
     }
 }
 
+/// A word for a shell: in quotes unless it is plain.
+pub fn quoted(text: &str) -> String {
+    let plain =
+        !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "=_-.:,/%+".contains(c));
+    if plain { text.to_string() } else { format!("'{}'", text.replace('\'', "'\\''")) }
+}
+
 impl<'de> Deserialize<'de> for Span {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Span, D::Error> {
         String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)

@@ -55,6 +55,9 @@ pub struct TestArgs {
     /// Where runs are kept.
     #[arg(long, value_name = "DIR", env = "PERJURY_STORE")]
     pub store: Option<PathBuf>,
+    /// End the run at the first violation that is proven while it goes on: heal, judge and report as usual.
+    #[arg(long)]
+    pub fail_fast: bool,
     /// Time for judging each property.
     #[arg(long, value_name = "TIME", env = "PERJURY_TIMEOUT")]
     pub timeout: Option<Span>,

@@ -1,14 +1,18 @@
 //! `perjury check`: histories in, verdicts out.
 
-use crate::cli::{CheckArgs, FormatArg};
+use crate::cli::parse::{Bytes, Span, quoted};
+use crate::cli::{CheckArgs, FormatArg, OrderArg};
+use crate::commands::follow;
 use crate::exit::{self, Failure};
+use crate::judging::Background;
 use crate::passes::{self, Plan};
 use crate::shards::{self, ShardFile};
 use crate::signals::Signals;
 use crate::subject::Subject;
 use crate::{judging, show, subject};
+use clap::ValueEnum;
 use history::Shard;
-use history::results::{Answer, Results};
+use history::results::{Answer, Judgement, Results, Verdict};
 use reports::terminal::Paths;
 use std::path::Path;
 
@@ -23,40 +27,12 @@ pub fn run(args: &CheckArgs, signals: &Signals) -> Result<u8, Failure> {
     if let (Some(shard), Some(output)) = (args.shard, &args.output) {
         return one_shard(args, shard, output, signals);
     }
+    if args.follow {
+        return follow::run(args, signals);
+    }
     let mut codes = Vec::new();
     for path in &args.histories {
-        let too_large = match in_parts(path, args, signals)? {
-            Parts::Judged(results) => {
-                print(&results, args.format, args.quiet, args.histories.len() > 1, None);
-                codes.push(exit::code(results.verdict));
-                continue;
-            }
-            Parts::None => None,
-            Parts::TooLarge(why) => Some(why),
-        };
-        let mut subject = Subject::open(path, &args.read)?;
-        if let Some(why) = too_large {
-            let said = format!("the history may take more memory than --memory allows: {why}");
-            subject.history.warnings.push(said);
-        }
-        let mut question = subject.question(&args.question)?;
-        if args.quiet && !question.always_inform {
-            question.inform.clear();
-        }
-        let background = subject.background();
-        let concluded =
-            judging::judge(&mut subject.history, &question, background, &signals.stop, args.quiet)?;
-        if let Some(file) = &args.certificate {
-            let certificate = subject.certificate(&args.read, &question, &concluded);
-            show::write_certificate(file, &certificate)?;
-        }
-        let results = concluded.results;
-        if let Some(file) = &args.report {
-            show::write_page(file, &results, &subject.history)?;
-        }
-        let report = args.report.as_deref();
-        print(&results, args.format, args.quiet, args.histories.len() > 1, report);
-        codes.push(exit::code(results.verdict));
+        codes.push(exit::code(one(args, path, signals)?));
         if signals.stopped() {
             return Ok(exit::INTERRUPTED);
         }
@@ -82,13 +58,101 @@ fn in_parts(path: &Path, args: &CheckArgs, signals: &Signals) -> Result<Parts, F
         Plan::TooLarge(why) => return Ok(Parts::TooLarge(why)),
         Plan::InParts(passes) => passes,
     };
-    if args.report.is_some() || args.certificate.is_some() {
-        return Ok(Parts::TooLarge("--report and --certificate need all of it at once".to_string()));
+    if args.report.is_some() || args.certificate.is_some() || args.key.is_some() {
+        return Ok(Parts::TooLarge("--report, --certificate and --key need all of it at once".to_string()));
     }
     Ok(match passes::judge(path, args, passes, signals)? {
         Ok(results) => Parts::Judged(Box::new(results)),
         Err(why) => Parts::TooLarge(why),
     })
+}
+
+/// Judges one history, prints what was concluded, and writes what was asked for.
+///
+/// # Errors
+/// As the reader, the judge and the disk say.
+pub fn one(args: &CheckArgs, path: &Path, signals: &Signals) -> Result<Verdict, Failure> {
+    let too_large = match in_parts(path, args, signals)? {
+        Parts::Judged(results) => {
+            print(&results, args.format, args.quiet, args.histories.len() > 1, None);
+            return Ok(results.verdict);
+        }
+        Parts::None => None,
+        Parts::TooLarge(why) => Some(why),
+    };
+    let mut subject = Subject::open(path, &args.read)?;
+    if let Some(why) = too_large {
+        let said = format!("the history may take more memory than --memory allows: {why}");
+        subject.history.warnings.push(said);
+    }
+    let mut question = subject.question(&args.question)?;
+    if args.quiet && !question.always_inform {
+        question.inform.clear();
+    }
+    let background = match &args.key {
+        Some(key) => {
+            shards::splits(&question, "--key")?;
+            subject.narrow(key)?;
+            question.inform.clear();
+            // How much a run tested is a matter of all its keys.
+            Background { vacuous: Vec::new(), ..subject.background() }
+        }
+        None => subject.background(),
+    };
+    let concluded = judging::judge(&mut subject.history, &question, background, &signals.stop, args.quiet)?;
+    if let Some(file) = &args.certificate {
+        let certificate = subject.certificate(&args.read, &question, &concluded);
+        show::write_certificate(file, &certificate)?;
+    }
+    let results = concluded.results;
+    if let Some(file) = &args.report {
+        show::write_page(file, &results, &subject.history)?;
+    }
+    print(&results, args.format, args.quiet, args.histories.len() > 1, args.report.as_deref());
+    if args.format != FormatArg::Json && !args.quiet {
+        if let Some(command) = to_go_on(args, path, &results) {
+            eprintln!("to go on: {command}");
+        }
+    }
+    Ok(results.verdict)
+}
+
+/// The command that tries the first undecided object again with more of what ran out: alone, if it has a key.
+fn to_go_on(args: &CheckArgs, path: &Path, results: &Results) -> Option<String> {
+    let of = |judgement: &&Judgement| {
+        judgement.answer == Answer::Undecided && results.asked.contains(&judgement.property)
+    };
+    let judgement = results.judgements.iter().find(of)?;
+    let object = judgement.objects.iter().find(|object| object.answer == Answer::Undecided)?;
+    let mut words = vec!["perjury check".to_string(), format!("--model {}", judgement.model)];
+    if judgement.property != "linearizable" {
+        words.push(format!("--property {}", judgement.property));
+    }
+    let limits = &args.question.limits;
+    let memory = object.reason.starts_with("memory");
+    let times = if memory { 1 } else { 10 };
+    words.push(format!("--timeout {}", Span(limits.timeout.0 * times)));
+    let times = if memory { 4 } else { 1 };
+    words.push(format!("--memory {}", Bytes(limits.memory.0.saturating_mul(times))));
+    if let ([key], "per key") = (&object.keys[..], judgement.scope.as_str()) {
+        words.push(format!("--key {}", quoted(key)));
+    }
+    let given = &args.question;
+    if let Some(initial) = &given.initial {
+        words.push(format!("--initial {}", quoted(initial)));
+    }
+    for (flag, name) in [
+        (given.failed_cas.to_possible_value(), "failed-cas"),
+        (given.nil_read.to_possible_value(), "nil-read"),
+    ] {
+        let usual = if name == "failed-cas" { "auto" } else { "observe" };
+        let value = flag.map(|value| value.get_name().to_string()).filter(|value| value != usual);
+        words.extend(value.map(|value| format!("--{name} {value}")));
+    }
+    words.extend(args.read.independent.then(|| "--independent".to_string()));
+    words.extend((args.read.order == Some(OrderArg::Time)).then(|| "--order time".to_string()));
+    words.push(quoted(&path.display().to_string()));
+    Some(words.join(" "))
 }
 
 /// Judges the keys of one shard and writes what was found. Whether there is a violation is for `merge` to say: an engine
@@ -102,7 +166,7 @@ fn one_shard(args: &CheckArgs, shard: Shard, output: &Path, signals: &Signals) -
     }
     let (mut subject, bytes) = Subject::open_hashed(path, &args.read, Some(shard))?;
     let mut question = subject.question(&args.question)?;
-    shards::splits(&question)?;
+    shards::splits(&question, "--shard")?;
     // The others are for whoever has the whole history.
     let inform = std::mem::take(&mut question.inform);
     let background = subject.background();

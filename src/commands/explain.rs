@@ -1,4 +1,4 @@
-//! `perjury explain`: the counterexample of a run or file, or the meaning of a kind.
+//! `perjury explain`: every counterexample of a run or file, or the meaning of a kind.
 
 use crate::cli::{ExplainArgs, FormatArg};
 use crate::exit::{self, Failure};
@@ -28,7 +28,8 @@ pub fn run(args: &ExplainArgs, signals: &Signals) -> Result<u8, Failure> {
         return Err(failure);
     }
     let mut subject = Subject::open(path, &args.read)?;
-    let question = subject.question(&args.question)?;
+    let mut question = subject.question(&args.question)?;
+    question.every = true;
     let background = subject.background();
     let results = judging::judge(&mut subject.history, &question, background, &signals.stop, false)?.results;
     match args.format {

@@ -4,6 +4,7 @@ pub mod casebook;
 pub mod check;
 pub mod convert;
 pub mod explain;
+pub mod follow;
 pub mod list;
 pub mod manual;
 pub mod merge;

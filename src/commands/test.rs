@@ -1,6 +1,7 @@
 //! `perjury test`: run, judge, report.
 
 use crate::cli::TestArgs;
+use crate::cli::parse::quoted;
 use crate::client::System;
 use crate::conclude::{self, Purpose, stage_failure, unwritten};
 use crate::config::{self, no_such};
@@ -9,6 +10,7 @@ use crate::run::{ProgressMode, RunConfig, Thresholds};
 use crate::signals::Signals;
 use crate::store::Run;
 use crate::{show, systems};
+use checker::Rung;
 use history::results::{Results, RunInfo};
 use std::fmt::Write;
 use std::hash::{BuildHasher, RandomState};
@@ -139,6 +141,15 @@ fn resolve(args: TestArgs) -> Result<Resolved, Failure> {
     if args.quiet {
         config.progress = ProgressMode::Quiet;
     }
+    if args.fail_fast {
+        let question = conclude::question(workload, Duration::ZERO)?;
+        if !question.asked.contains(&Rung::Linearizable) {
+            return Err(Failure::usage(format!(
+                "--fail-fast: the workload {name} does not ask for linearizable, and nothing else can be seen before the end"
+            )));
+        }
+        config.fail_fast = Some(question.spec);
+    }
     let usual = Thresholds::default();
     Ok(Resolved {
         config,
@@ -216,6 +227,7 @@ fn lines(config: &RunConfig, resolved: &Resolved) -> Vec<(String, toml::Value)> 
         ("nemesis", toml::Value::Array(config.nemesis.iter().map(|kind| text(kind)).collect())),
         ("nemesis-interval", span(config.nemesis_interval)),
         ("seed", seed),
+        ("fail-fast", toml::Value::Boolean(config.fail_fast.is_some())),
         ("timeout", span(resolved.timeout)),
         ("min-ok-reads", number(resolved.thresholds.ok_reads)),
         ("min-fault-reads", number(resolved.thresholds.fault_reads)),
@@ -299,11 +311,8 @@ fn command(config: &RunConfig, resolved: &Resolved) -> String {
     let share = chosen.contended_keys;
     flag(share != thresholds.contended_keys, "min-contended-keys", share.to_string());
     flag(true, "seed", config.seed.to_string());
+    if config.fail_fast.is_some() {
+        text.push_str(" --fail-fast");
+    }
     text
-}
-
-/// For a shell: in quotes unless it is plain.
-fn quoted(text: &str) -> String {
-    let plain = text.chars().all(|c| c.is_ascii_alphanumeric() || "=_-.:,/%+".contains(c));
-    if plain { text.to_string() } else { format!("'{}'", text.replace('\'', "'\\''")) }
 }

@@ -29,7 +29,10 @@ pub use stage::{Handle, RunRecord, Session, Stage, StageConfig, StageError};
 pub use vacuity::{Thresholds, vacuous};
 
 use crate::client::System;
+use crate::follow::Watcher;
 use ::nemesis::{Planned, plan};
+use checker::Spec;
+use recorder::Watch;
 use scheduler::{Ended, Scheduler};
 use std::fs::File;
 use std::path::Path;
@@ -71,6 +74,8 @@ pub struct RunConfig {
     pub seed: u64,
     /// How progress is shown.
     pub progress: ProgressMode,
+    /// End at the first violation of linearizability under this specification.
+    pub fail_fast: Option<Spec>,
 }
 
 impl RunConfig {
@@ -94,6 +99,7 @@ impl RunConfig {
             nemesis_interval: Duration::from_millis(2500),
             seed,
             progress: ProgressMode::Auto,
+            fail_fast: None,
         }
     }
 
@@ -115,6 +121,9 @@ impl RunConfig {
         plan(&self.nemesis, self.nemesis_interval, self.time_limit, seed)
     }
 }
+
+/// What watching may hold in memory for one search.
+const LOOKOUT_BYTES: u64 = 256 << 20;
 
 /// How long the last reads may take: a healed cluster answers at once.
 const LAST_MAX: Duration = Duration::from_secs(15);
@@ -165,11 +174,18 @@ fn play(config: &RunConfig, stage: &Stage, progress: &Progress, stop: &AtomicBoo
     }
     let mut scheduler = Scheduler::new(stage, progress);
     let quiet = AtomicBool::new(false);
+    let caught = AtomicBool::new(false);
+    let halt = || stop.load(Ordering::SeqCst) || caught.load(Ordering::SeqCst);
+    let events = stage.watch();
     let ended = std::thread::scope(|scope| {
+        if let Some(spec) = &config.fail_fast {
+            let (quiet, caught) = (&quiet, &caught);
+            scope.spawn(move || lookout(stage, &events, spec, quiet, caught));
+        }
         let haunting = scope.spawn(|| nemesis::haunt(stage, config.schedule(), &quiet, progress));
         // However the loop ends, a panic included, the nemesis is told to leave.
         let _leave = SetOnDrop(&quiet);
-        let ended = scheduler.run(&mut plan.main, config.time_limit, stop);
+        let ended = scheduler.run(&mut plan.main, config.time_limit, &halt);
         quiet.store(true, Ordering::SeqCst);
         progress.phase("healing");
         if haunting.join().is_err() {
@@ -177,13 +193,17 @@ fn play(config: &RunConfig, stage: &Stage, progress: &Progress, stop: &AtomicBoo
         }
         ended
     });
+    let ended = match ended {
+        Ended::Stopped if !stop.load(Ordering::SeqCst) => Ended::Caught,
+        ended => ended,
+    };
     // An error is in the records, and found again when the stage is left.
     let healed = stage.heal_all();
     let idle = scheduler.drain(&mut plan.main, config.op_timeout + Duration::from_secs(2));
     match (ended, healed, idle) {
         (Ended::Done | Ended::TimeUp, Ok(()), true) => {
             progress.phase("final reads");
-            let last = scheduler.run(&mut plan.last, LAST_MAX, stop);
+            let last = scheduler.run(&mut plan.last, LAST_MAX, &|| stop.load(Ordering::SeqCst));
             scheduler.drain(&mut plan.last, config.op_timeout + Duration::from_secs(2));
             match last {
                 Ended::Done => ended,
@@ -191,7 +211,7 @@ fn play(config: &RunConfig, stage: &Stage, progress: &Progress, stop: &AtomicBoo
                     stage.note(format!("The last reads were cut off after {} s.", LAST_MAX.as_secs()));
                     ended
                 }
-                Ended::Stopped | Ended::Broken => last,
+                Ended::Stopped | Ended::Caught | Ended::Broken => last,
             }
         }
         (Ended::Done | Ended::TimeUp, Err(_), _) => ended,
@@ -199,7 +219,28 @@ fn play(config: &RunConfig, stage: &Stage, progress: &Progress, stop: &AtomicBoo
             stage.note("A call did not end by its deadline, so there were no last reads.");
             ended
         }
-        (Ended::Stopped | Ended::Broken, _, _) => ended,
+        (Ended::Stopped | Ended::Caught | Ended::Broken, _, _) => ended,
+    }
+}
+
+/// Judges what is recorded while it is recorded, and ends the run at the first violation that is proven.
+fn lookout(stage: &Stage, events: &Watch, spec: &Spec, quiet: &AtomicBool, caught: &AtomicBool) {
+    let mut watcher = Watcher::new(spec.clone(), LOOKOUT_BYTES, quiet);
+    while !quiet.load(Ordering::SeqCst) {
+        let found = match events.next(Duration::from_millis(100)) {
+            Some(event) => watcher.take(&event),
+            None => watcher.quiet(),
+        };
+        if let Some(found) = found {
+            let seconds = stage.recorder().now() as f64 / 1e9;
+            let of = found.key.map_or(String::new(), |key| format!(" (key {key})"));
+            stage.note(format!(
+                "Stopped at {seconds:.1} s, because a violation was proven: {}{of}.",
+                found.sentence
+            ));
+            caught.store(true, Ordering::SeqCst);
+            return;
+        }
     }
 }
 

@@ -4,7 +4,6 @@ use super::progress::Progress;
 use super::stage::{Session, Stage, left};
 use super::worker::Answer;
 use history::Completion;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 use workloads::{Context, Generator, Next, Slot, Told};
@@ -23,6 +22,8 @@ pub(super) enum Ended {
     TimeUp,
     /// Somebody asked for it.
     Stopped,
+    /// A violation was proven, and that was enough.
+    Caught,
     /// The history cannot be written any more.
     Broken,
 }
@@ -59,14 +60,19 @@ impl<'a> Scheduler<'a> {
     }
 
     /// Makes the calls of `generator` until it is done, the time is over, or `stop`. Waits for no open call at the end.
-    pub(super) fn run(&mut self, generator: &mut dyn Generator, limit: Duration, stop: &AtomicBool) -> Ended {
+    pub(super) fn run(
+        &mut self,
+        generator: &mut dyn Generator,
+        limit: Duration,
+        stop: &dyn Fn() -> bool,
+    ) -> Ended {
         let end = Instant::now() + limit;
         loop {
             // Completions first: a call that is handed out before they are told would overlap them for no reason.
             while let Ok(answer) = self.answers.try_recv() {
                 self.take(&answer, generator);
             }
-            if stop.load(Ordering::SeqCst) {
+            if stop() {
                 return Ended::Stopped;
             }
             if self.stage.recorder().broken() {

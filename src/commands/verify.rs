@@ -73,6 +73,10 @@ pub fn run(args: &VerifyArgs) -> Result<u8, Failure> {
             said.push(format!("{}: nothing is claimed: {why}.", property.name()));
             continue;
         }
+        if of_it.iter().all(|s| s.answer == Answer::Undecided && s.order.is_none() && s.core.is_none()) {
+            said.push(format!("{}: nothing is claimed: it is undecided.", property.name()));
+            continue;
+        }
         let Some(of_one_order) = property.of_one_order() else {
             return refuse(format!("{} has no evidence that can be checked here", property.name()));
         };

@@ -12,6 +12,8 @@
 //!
 //! Cost: at most the number of frontiers times the number of states, O(n^k) for k processes; the budget ends it.
 
+mod exposed;
+
 use super::chains::Chains;
 use super::demand::Demand;
 use super::due::First;
@@ -549,32 +551,6 @@ impl<'a, M: Model> Search<'a, M> {
             if let Some(tail) = self.tail_of[p] {
                 let reached = &mut self.reached[tail as usize];
                 *reached = if now { *reached + 1 } else { *reached - 1 };
-            }
-        }
-    }
-
-    /// The operations of a process that may come next: indeterminate ones may be passed over.
-    fn front(&self, process: u32) -> std::ops::Range<u32> {
-        let (from, end) = (self.at[process as usize], self.body_end[process as usize]);
-        let completed = (from..end).find(|&i| !self.chains.ops[i as usize].maybe);
-        from..completed.map_or(end, |i| i + 1)
-    }
-
-    fn expose(&mut self, process: u32) {
-        for i in self.front(process) {
-            let list = &mut self.exposed[self.chains.ops[i as usize].object as usize];
-            self.slot[i as usize] = list.len() as u32;
-            list.push(i);
-        }
-    }
-
-    fn hide(&mut self, process: u32) {
-        for i in self.front(process) {
-            let list = &mut self.exposed[self.chains.ops[i as usize].object as usize];
-            let slot = self.slot[i as usize] as usize;
-            list.swap_remove(slot);
-            if let Some(&moved) = list.get(slot) {
-                self.slot[moved as usize] = slot as u32;
             }
         }
     }

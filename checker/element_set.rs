@@ -144,7 +144,7 @@ impl Model for ElementSet {
         op.found()
     }
 
-    /// As for a register ([`crate::sources`]).
+    /// As for a register (`checker/sources.rs`).
     fn project(
         &self,
         ops: &[ObjOp<ElementOp>],

@@ -79,7 +79,7 @@ impl Ladder {
     /// If the verifier refuses the evidence: a bug of this crate.
     ///
     /// # Panics
-    /// For linearizability, sequential consistency and coherence, which [`crate::judge`] decides.
+    /// For linearizability, sequential consistency and coherence, which [`crate::judge()`] decides.
     pub fn judge(&self, history: &History, rung: Rung, limits: &Limits<'_>) -> Result<Judged, JudgeError> {
         let parts = match &self.events {
             None => vec![self.whole(Found::Undecided(format!(

@@ -3,8 +3,7 @@
 //!
 //! Verdict and fatal return must be the oracle's, the order must be an order, and the core must show the violation by
 //! itself. By default a few thousand histories for each kind; with `PERJURY_LONG=1` a million and more (`PERJURY_FUZZ`
-//! says how many, `PERJURY_SEED` from where): `PERJURY_LONG=1 cargo test --release -p perjury-checker --test
-//! exact_agrees -- --nocapture`.
+//! says how many, `PERJURY_SEED` from where; `docs/methods.md` has the command).
 
 use checker::certify::refute;
 use checker::core::shrink_from;

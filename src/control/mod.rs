@@ -1,4 +1,4 @@
-//! The ways to reach a node. So far one: processes on this machine.
+//! The ways to reach a node. A cluster of processes on this machine has three parts; hosts have a port (host.rs).
 //!
 //! ```text
 //!   controller ──socket── guard ──spawns── node, node, node      (guard.rs: nobody outlives the controller)
@@ -9,10 +9,15 @@
 pub mod clock;
 mod exchange;
 mod guard;
+#[allow(dead_code, reason = "the adapters come next")]
+pub mod here;
+#[allow(dead_code, reason = "the adapters come next")]
+pub mod host;
 pub mod lines;
 pub mod local;
 pub mod message;
 mod process;
+pub mod program;
 mod proxy;
 mod queue;
 

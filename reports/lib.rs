@@ -7,7 +7,8 @@
 //!  Results ─┬─ clean ─┬─ page ── sections ──▶ html          one self-contained file, no script, no request
 //!  History ─┘         ├─ plan ── picture ────▶ inline SVG    the core over time
 //!                     │    └──── terminal ───▶ text          the same core in characters
-//!                     └─ buckets ── charts ──▶ inline SVG    latency, rate, timeline
+//!                     ├─ buckets ── charts ──▶ inline SVG    latency, rate, timeline
+//!                     └─ machine ────────────▶ text          JUnit, annotations, SARIF, a trace
 //! ```
 //!
 //! Everything that came from the system under test is untrusted text. It passes through one door (`clean`), which
@@ -20,6 +21,7 @@ mod checked;
 mod clean;
 mod faults;
 mod figures;
+pub mod machine;
 mod origin;
 mod page;
 mod picture;

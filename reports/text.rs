@@ -115,6 +115,12 @@ pub fn title(words: &str) -> String {
     }
 }
 
+/// The first letter in upper case, the rest as it is.
+pub fn title_sentence(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or(String::new(), |first| first.to_uppercase().chain(chars).collect())
+}
+
 /// `text` in at most `max` characters, the last of which is `…` if something was left out.
 pub fn cut(text: &str, max: usize) -> String {
     if text.chars().count() <= max {

@@ -17,6 +17,7 @@ mod follow;
 mod further;
 mod judging;
 mod not_tested;
+mod output;
 mod passes;
 mod run;
 mod shards;

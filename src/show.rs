@@ -36,10 +36,13 @@ pub fn look() -> Look {
 
 /// `results.json` on standard output.
 pub fn json(results: &Results) {
+    out(&json_text(results));
+}
+
+/// `results.json`, with a line break at its end.
+pub fn json_text(results: &Results) -> String {
     // Results are plain data: nothing in them can fail to serialise.
-    let text = serde_json::to_string_pretty(results).unwrap_or_default();
-    out(&text);
-    out("\n");
+    serde_json::to_string_pretty(results).unwrap_or_default() + "\n"
 }
 
 /// What the reader or the checker had to assume.
@@ -122,8 +125,7 @@ pub fn write_whole(file: &Path, bytes: &[u8]) -> Result<(), Failure> {
 /// # Errors
 /// The disk's (74).
 pub fn write_results(file: &Path, results: &Results) -> Result<(), Failure> {
-    let text = serde_json::to_string_pretty(results).unwrap_or_default() + "\n";
-    write_whole(file, text.as_bytes())
+    write_whole(file, json_text(results).as_bytes())
 }
 
 /// Writes a certificate.

@@ -70,7 +70,8 @@ fn first_of_pattern(all: &[Anomaly], i: usize) -> bool {
     !all[..i].iter().any(|a| a.fingerprint == all[i].fingerprint && a.property == all[i].property)
 }
 
-fn around(results: &Results, paths: &Paths, index: usize) -> Around {
+/// What stands around the violation at `index`. The results must be clean.
+pub(crate) fn around(results: &Results, paths: &Paths, index: usize) -> Around {
     let me = &results.anomalies[index];
     let same: Vec<String> = results
         .anomalies

@@ -8,8 +8,8 @@ mod picture;
 mod style;
 mod verdict;
 
-pub(crate) use counterexample::explained;
 pub use counterexample::{Around, anomalies, anomaly};
+pub(crate) use counterexample::{around, explained};
 pub use narrated::narrated;
 pub use verdict::{Paths, beside, verdict};
 

@@ -1,8 +1,10 @@
 //! The command line, exactly as `--help`, the man page and the completions show it.
 
+mod format;
 pub mod parse;
 mod test;
 
+pub use format::{FormatArg, FormatArgs, Output, OutputFormat};
 pub use test::TestArgs;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -87,6 +89,7 @@ Examples:
   perjury check --model cas-register etcd_000.log
   perjury check --model register --property sequential history.edn.gz
   perjury check --follow --fail-fast --idle 10s --model register history.jsonl
+  perjury check --output junit=perjury.xml --output sarif=perjury.sarif history.jsonl
   perjury check --model kv --key k17 --timeout 10min --memory 32GiB history.jsonl";
 
 const MERGE_EXAMPLES: &str = "\
@@ -188,17 +191,6 @@ pub enum NilReadArg {
     Unknown,
 }
 
-/// How results are printed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum FormatArg {
-    /// For a person.
-    Human,
-    /// For a person who listens: sentences without columns.
-    Narrated,
-    /// `results.json`, one document per history.
-    Json,
-}
-
 /// `perjury check`
 #[derive(Clone, Debug, Args)]
 pub struct CheckArgs {
@@ -209,9 +201,8 @@ pub struct CheckArgs {
     pub read: ReadArgs,
     #[command(flatten)]
     pub question: QuestionArgs,
-    /// How to print.
-    #[arg(long, value_enum, default_value = "human")]
-    pub format: FormatArg,
+    #[command(flatten)]
+    pub format: FormatArgs,
     /// Also write the page of the (single) history to this file.
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
@@ -235,9 +226,10 @@ pub struct CheckArgs {
     /// With --follow: the history has ended when nothing new has come for so long.
     #[arg(long, value_name = "TIME", requires = "follow")]
     pub idle: Option<Span>,
+    /// Also write the results to a file (repeatable): human, narrated, json, junit, github, sarif or chrome-trace=FILE.
     /// With --shard: the file to write, if it ends with .json, or else the directory, where it is called shard-I-of-N.json.
-    #[arg(short, long, value_name = "DIR|FILE", requires = "shard")]
-    pub output: Option<PathBuf>,
+    #[arg(short, long, value_name = "FORMAT=FILE|DIR")]
+    pub output: Vec<String>,
     /// Only the verdicts.
     #[arg(short, long)]
     pub quiet: bool,
@@ -249,9 +241,8 @@ pub struct MergeArgs {
     /// The shards: files, or directories that hold them; and, to have everything that one machine would say, the history.
     #[arg(required = true, value_name = "SHARD|DIR|HISTORY")]
     pub files: Vec<PathBuf>,
-    /// How to print.
-    #[arg(long, value_enum, default_value = "human")]
-    pub format: FormatArg,
+    #[command(flatten)]
+    pub format: FormatArgs,
     /// Also write `results.json` to this file.
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
@@ -284,9 +275,8 @@ pub struct ExplainArgs {
     pub read: ReadArgs,
     #[command(flatten)]
     pub question: QuestionArgs,
-    /// How to print.
-    #[arg(long, value_enum, default_value = "human")]
-    pub format: FormatArg,
+    #[command(flatten)]
+    pub format: FormatArgs,
 }
 
 /// `perjury report`
@@ -326,6 +316,9 @@ pub enum ConvertTo {
     Jsonl,
     /// Jepsen's `history.edn`: one map a line.
     Edn,
+    /// A trace for Perfetto and chrome://tracing.
+    #[value(alias = "perfetto")]
+    ChromeTrace,
 }
 
 /// `perjury casebook`

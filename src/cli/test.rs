@@ -1,5 +1,6 @@
 //! `perjury test`: its flags, which are also the keys of `perjury.toml`.
 
+use super::format::{FormatArg, Output};
 use super::parse::{Span, pair};
 use clap::Args;
 use serde::{Deserialize, Deserializer};
@@ -74,6 +75,15 @@ pub struct TestArgs {
     #[arg(long, value_name = "FILE", env = "PERJURY_CONFIG")]
     #[serde(skip)]
     pub config: Option<PathBuf>,
+    /// How to print: human unless told; narrated where PERJURY_NARRATED is set, github where GITHUB_ACTIONS is true.
+    #[arg(long, value_enum, value_name = "FORMAT", env = "PERJURY_FORMAT")]
+    pub format: Option<FormatArg>,
+    /// Also write the results to a file (repeatable): human, narrated, json, junit, github, sarif or chrome-trace=FILE.
+    #[arg(short, long, value_name = "FORMAT=FILE")]
+    pub output: Vec<Output>,
+    /// For sarif: the file of the repository that results are shown at; the history unless told.
+    #[arg(long, value_name = "FILE")]
+    pub sarif_anchor: Option<String>,
     /// Only the verdict.
     #[arg(short, long)]
     #[serde(skip)]

@@ -1,10 +1,11 @@
 //! `perjury check`: histories in, verdicts out.
 
 use crate::cli::parse::{Bytes, Span, quoted};
-use crate::cli::{CheckArgs, FormatArg, OrderArg};
+use crate::cli::{CheckArgs, OrderArg, Output};
 use crate::commands::follow;
 use crate::exit::{self, Failure};
 use crate::judging::Background;
+use crate::output::Sink;
 use crate::passes::{self, Plan};
 use crate::shards::{self, ShardFile};
 use crate::signals::Signals;
@@ -24,20 +25,32 @@ pub fn run(args: &CheckArgs, signals: &Signals) -> Result<u8, Failure> {
     if args.certificate.is_some() && args.histories.len() != 1 {
         return Err(Failure::usage("--certificate FILE takes one history at a time"));
     }
-    if let (Some(shard), Some(output)) = (args.shard, &args.output) {
-        return one_shard(args, shard, output, signals);
+    if let Some(shard) = args.shard {
+        let [output] = &args.output[..] else {
+            return Err(Failure::usage("--shard I/N takes one --output DIR|FILE"));
+        };
+        return one_shard(args, shard, Path::new(output), signals);
     }
+    let outputs: Vec<Output> = args
+        .output
+        .iter()
+        .map(|output| output.parse().map_err(|error| Failure::usage(format!("--output: {error}"))))
+        .collect::<Result<_, _>>()?;
+    let mut sink = Sink::new(&args.format, &outputs, &args.histories, args.quiet)?;
     if args.follow {
-        return follow::run(args, signals);
+        let code = follow::run(args, &mut sink, signals)?;
+        sink.finish()?;
+        return Ok(code);
     }
     let mut codes = Vec::new();
     for path in &args.histories {
-        codes.push(exit::code(one(args, path, signals)?));
+        codes.push(exit::code(one(args, path, &mut sink, signals)?));
         if signals.stopped() {
-            return Ok(exit::INTERRUPTED);
+            break;
         }
     }
-    Ok(exit::worst(codes))
+    sink.finish()?;
+    Ok(if signals.stopped() { exit::INTERRUPTED } else { exit::worst(codes) })
 }
 
 /// What became of reading a history in parts.
@@ -71,11 +84,18 @@ fn in_parts(path: &Path, args: &CheckArgs, signals: &Signals) -> Result<Parts, F
 ///
 /// # Errors
 /// As the reader, the judge and the disk say.
-pub fn one(args: &CheckArgs, path: &Path, signals: &Signals) -> Result<Verdict, Failure> {
+pub fn one(
+    args: &CheckArgs,
+    path: &Path,
+    sink: &mut Sink<'_>,
+    signals: &Signals,
+) -> Result<Verdict, Failure> {
     let too_large = match in_parts(path, args, signals)? {
         Parts::Judged(results) => {
-            print(&results, args.format, args.quiet, args.histories.len() > 1, None);
-            return Ok(results.verdict);
+            let verdict = results.verdict;
+            let paths = paths(&results, None);
+            sink.take(*results, paths, None)?;
+            return Ok(verdict);
         }
         Parts::None => None,
         Parts::TooLarge(why) => Some(why),
@@ -108,13 +128,13 @@ pub fn one(args: &CheckArgs, path: &Path, signals: &Signals) -> Result<Verdict, 
     if let Some(file) = &args.report {
         show::write_page(file, &results, &subject.history)?;
     }
-    print(&results, args.format, args.quiet, args.histories.len() > 1, args.report.as_deref());
-    if args.format != FormatArg::Json && !args.quiet {
-        if let Some(command) = to_go_on(args, path, &results) {
-            eprintln!("to go on: {command}");
-        }
+    let (verdict, further) = (results.verdict, to_go_on(args, path, &results));
+    let paths = paths(&results, args.report.as_deref());
+    sink.take(results, paths, Some(&subject.history))?;
+    if let Some(command) = further.filter(|_| sink.for_people() && !args.quiet) {
+        eprintln!("to go on: {command}");
     }
-    Ok(results.verdict)
+    Ok(verdict)
 }
 
 /// The command that tries the first undecided object again with more of what ran out: alone, if it has a key.
@@ -211,27 +231,11 @@ fn word(answer: Answer) -> &'static str {
     }
 }
 
-/// Prints what was concluded about one history, in full unless it is one of several.
-pub fn print(results: &Results, format: FormatArg, quiet: bool, several: bool, report: Option<&Path>) {
-    let paths = Paths {
+/// Where the files are that are spoken of.
+pub fn paths(results: &Results, report: Option<&Path>) -> Paths {
+    Paths {
         history: Some(results.checker.history.clone()),
         report: report.map(|file| file.display().to_string()),
         cores: Vec::new(),
-    };
-    match format {
-        FormatArg::Json => show::json(results),
-        FormatArg::Human | FormatArg::Narrated => {
-            if !quiet {
-                show::warnings(results);
-                if !several {
-                    show::anomalies(results, format == FormatArg::Narrated, &paths);
-                    show::beside(results);
-                }
-            }
-            if several {
-                show::out(&format!("{}: ", results.checker.history));
-            }
-            show::verdict(results, &paths);
-        }
     }
 }

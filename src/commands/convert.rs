@@ -16,9 +16,7 @@ pub fn run(args: &ConvertArgs) -> Result<u8, Failure> {
     }
     let options = subject::read_options(&args.read)?;
     // Whatever is no history is refused before a byte is written.
-    history::read_file(&args.history, &options).map_err(subject::read_failure)?;
-    let failed =
-        |error: std::io::Error, to: &str| Failure::new(exit::RESULTS, format!("{to}: writing: {error}"));
+    let history = history::read_file(&args.history, &options).map_err(subject::read_failure)?;
     let (mut out, to): (Box<dyn Write>, String) = match &args.output {
         Some(path) => {
             let to = path.display().to_string();
@@ -27,22 +25,36 @@ pub fn run(args: &ConvertArgs) -> Result<u8, Failure> {
         }
         None => (Box::new(BufWriter::new(std::io::stdout().lock())), "standard output".to_string()),
     };
+    if args.to == ConvertTo::ChromeTrace {
+        let faults = crate::faults::from_events(&history);
+        return written(reports::machine::chrome_trace(&history, &faults, None, &mut *out), &mut *out, &to);
+    }
     let mut line = Vec::new();
-    let mut written = Ok(());
+    let mut done = Ok(());
     let mut write = |event: Event| {
         line.clear();
         match args.to {
             ConvertTo::Jsonl => history::write_json_line(&event, &mut line),
             ConvertTo::Edn => history::write_edn_line(&event, &mut line),
+            // Written above: it is made of operations, not of events.
+            ConvertTo::ChromeTrace => {}
         }
-        written = out.write_all(&line);
-        if written.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        done = out.write_all(&line);
+        if done.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     };
     history::visit_events(&args.history, &options, &mut write).map_err(subject::read_failure)?;
-    match written.and_then(|()| out.flush()) {
+    written(done, &mut *out, &to)
+}
+
+fn written(done: std::io::Result<()>, out: &mut dyn Write, to: &str) -> Result<u8, Failure> {
+    match done.and_then(|()| out.flush()) {
         Ok(()) => Ok(exit::HOLDS),
         // A reader that has seen enough (`| head`) is not an error.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(exit::HOLDS),
-        Err(error) => Err(failed(error, &to)),
+        Err(error) => Err(failed(error, to)),
     }
+}
+
+fn failed(error: std::io::Error, to: &str) -> Failure {
+    Failure::new(exit::RESULTS, format!("{to}: writing: {error}"))
 }

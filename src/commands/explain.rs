@@ -1,11 +1,12 @@
 //! `perjury explain`: every counterexample of a run or file, or the meaning of a kind.
 
-use crate::cli::{ExplainArgs, FormatArg};
+use crate::cli::ExplainArgs;
+use crate::commands::check;
 use crate::exit::{self, Failure};
+use crate::output::Sink;
 use crate::signals::Signals;
 use crate::subject::Subject;
 use crate::{config, judging, show};
-use reports::terminal::Paths;
 use std::path::Path;
 
 /// Prints what was asked for. Exit code 0 for a kind, else that of the verdict.
@@ -32,18 +33,13 @@ pub fn run(args: &ExplainArgs, signals: &Signals) -> Result<u8, Failure> {
     question.every = true;
     let background = subject.background();
     let results = judging::judge(&mut subject.history, &question, background, &signals.stop, false)?.results;
-    match args.format {
-        FormatArg::Json => show::json(&results),
-        FormatArg::Human | FormatArg::Narrated => {
-            show::warnings(&results);
-            let paths = subject.run.as_ref().map(|run| run.paths(&results)).unwrap_or_else(|| Paths {
-                history: Some(results.checker.history.clone()),
-                ..Paths::default()
-            });
-            show::anomalies(&results, args.format == FormatArg::Narrated, &paths);
-            show::beside(&results);
-            show::verdict(&results, &paths);
-        }
-    }
-    Ok(exit::code(results.verdict))
+    let paths = match &subject.run {
+        Some(run) => run.paths(&results),
+        None => check::paths(&results, None),
+    };
+    let verdict = results.verdict;
+    let mut sink = Sink::new(&args.format, &[], &[], false)?;
+    sink.take(results, paths, Some(&subject.history))?;
+    sink.finish()?;
+    Ok(exit::code(verdict))
 }

@@ -5,6 +5,7 @@ use crate::commands::check;
 use crate::exit::{self, Failure};
 use crate::follow::{Caught, Tail, Watcher};
 use crate::judging::Question;
+use crate::output::Sink;
 use crate::signals::Signals;
 use crate::store::Run;
 use crate::subject::{Subject, read_failure, read_options};
@@ -22,7 +23,7 @@ use std::time::Duration;
 const QUIET: Duration = Duration::from_millis(100);
 
 /// Watches until the history ends, then judges it as `perjury check` does. A first Ctrl-C is such an end.
-pub fn run(args: &CheckArgs, signals: &Signals) -> Result<u8, Failure> {
+pub fn run(args: &CheckArgs, sink: &mut Sink<'_>, signals: &Signals) -> Result<u8, Failure> {
     let [path] = &args.histories[..] else {
         return Err(Failure::usage("--follow takes one history at a time"));
     };
@@ -35,7 +36,7 @@ pub fn run(args: &CheckArgs, signals: &Signals) -> Result<u8, Failure> {
     let mut whole = args.clone();
     whole.read.allow_truncated = true;
     let second = Signals { stop: signals.skip.clone(), skip: signals.skip.clone() };
-    let verdict = check::one(&whole, path, &second)?;
+    let verdict = check::one(&whole, path, sink, &second)?;
     match (verdict, caught) {
         (Verdict::Valid | Verdict::Vacuous, Some(caught)) => Err(Failure::new(
             exit::BUG,

@@ -4,6 +4,7 @@ use crate::cli::{MergeArgs, OrderArg, ReadArgs};
 use crate::commands::check;
 use crate::exit::{self, Failure};
 use crate::judging::Concluded;
+use crate::output::Sink;
 use crate::shards::{ShardFile, Whole};
 use crate::show;
 use crate::signals::Signals;
@@ -13,6 +14,7 @@ use std::path::{Path, PathBuf};
 
 /// Merges; the verdict is the exit code.
 pub fn run(args: &MergeArgs, signals: &Signals) -> Result<u8, Failure> {
+    let mut sink = Sink::new(&args.format, &[], &[], args.quiet)?;
     let mut shards = Vec::new();
     let mut history: Option<&PathBuf> = None;
     for path in &args.files {
@@ -67,8 +69,11 @@ pub fn run(args: &MergeArgs, signals: &Signals) -> Result<u8, Failure> {
     if let Some(file) = &args.output {
         show::write_results(file, &results)?;
     }
-    check::print(&results, args.format, args.quiet, false, args.report.as_deref());
-    Ok(if signals.stopped() { exit::INTERRUPTED } else { exit::code(results.verdict) })
+    let verdict = results.verdict;
+    let paths = check::paths(&results, args.report.as_deref());
+    sink.take(results, paths, None)?;
+    sink.finish()?;
+    Ok(if signals.stopped() { exit::INTERRUPTED } else { exit::code(verdict) })
 }
 
 /// The shards at a path: itself, or those of a directory; none if it is something else, which may be the history.

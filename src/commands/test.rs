@@ -1,17 +1,18 @@
 //! `perjury test`: run, judge, report.
 
-use crate::cli::TestArgs;
 use crate::cli::parse::quoted;
+use crate::cli::{FormatArgs, Output, OutputFormat, TestArgs};
 use crate::client::System;
 use crate::conclude::{self, Purpose, stage_failure, unwritten};
 use crate::config::{self, no_such};
 use crate::exit::{self, Failure};
+use crate::output::Sink;
 use crate::run::{ProgressMode, RunConfig, Thresholds};
 use crate::signals::Signals;
 use crate::store::Run;
-use crate::{show, systems};
+use crate::systems;
 use checker::Rung;
-use history::results::{Results, RunInfo};
+use history::results::{RunInfo, Verdict};
 use std::fmt::Write;
 use std::hash::{BuildHasher, RandomState};
 use std::path::PathBuf;
@@ -26,25 +27,22 @@ struct Resolved {
     test_count: u32,
     store: PathBuf,
     quiet: bool,
+    format: FormatArgs,
+    output: Vec<Output>,
 }
 
 /// Runs the tests; the worst verdict is the exit code.
 pub fn run(args: TestArgs, signals: &Signals) -> Result<u8, Failure> {
     let resolved = resolve(config::with_file(args)?)?;
-    let mut codes = Vec::new();
-    let mut unhealed = None;
-    for number in 0..resolved.test_count {
-        let config = RunConfig {
-            seed: resolved.config.seed.wrapping_add(u64::from(number)),
-            ..resolved.config.clone()
-        };
-        let (results, healed) = one(&config, &resolved, signals)?;
-        codes.push(exit::code(results.verdict));
-        unhealed = unhealed.or(healed);
-        if signals.stopped() {
-            break;
-        }
+    let traced = resolved.output.iter().any(|output| output.format == OutputFormat::ChromeTrace);
+    if resolved.test_count > 1 && traced {
+        return Err(Failure::usage("--output chrome-trace=FILE takes one run at a time"));
     }
+    let mut sink = Sink::new(&resolved.format, &resolved.output, &[], resolved.quiet)?.with_faults();
+    let played = all(&resolved, &mut sink, signals);
+    // What was concluded is written, whatever became of the last run.
+    sink.finish()?;
+    let (codes, unhealed) = played?;
     match unhealed {
         Some(error) => Err(Failure::new(exit::CLUSTER, format!("the cluster could not be healed: {error}"))),
         None if signals.stopped() => Ok(exit::INTERRUPTED),
@@ -52,12 +50,36 @@ pub fn run(args: TestArgs, signals: &Signals) -> Result<u8, Failure> {
     }
 }
 
+/// All runs, one after the other: their exit codes, and why the cluster could not be healed, if it could not.
+fn all(
+    resolved: &Resolved,
+    sink: &mut Sink<'_>,
+    signals: &Signals,
+) -> Result<(Vec<u8>, Option<String>), Failure> {
+    let mut codes = Vec::new();
+    let mut unhealed = None;
+    for number in 0..resolved.test_count {
+        let config = RunConfig {
+            seed: resolved.config.seed.wrapping_add(u64::from(number)),
+            ..resolved.config.clone()
+        };
+        let (verdict, healed) = one(&config, resolved, sink, signals)?;
+        codes.push(exit::code(verdict));
+        unhealed = unhealed.or(healed);
+        if signals.stopped() {
+            break;
+        }
+    }
+    Ok((codes, unhealed))
+}
+
 /// One run from its start to its last line. The second value says why the cluster could not be healed, if it could not.
 fn one(
     config: &RunConfig,
     resolved: &Resolved,
+    sink: &mut Sink<'_>,
     signals: &Signals,
-) -> Result<(Results, Option<String>), Failure> {
+) -> Result<(Verdict, Option<String>), Failure> {
     let (system, workload) = (config.system, config.workload);
     let run =
         Run::create(&resolved.store, system.name(), workload.name()).map_err(|error| unwritten(&error))?;
@@ -76,16 +98,11 @@ fn one(
         question: conclude::question(workload, resolved.timeout)?,
         info,
     };
-    let (results, _) = conclude::conclude(&run, record, purpose, &signals.skip, resolved.quiet)?;
+    let (results, history) = conclude::conclude(&run, record, purpose, &signals.skip, resolved.quiet)?;
     let paths = run.paths(&results);
-    if !resolved.quiet {
-        show::warnings(&results);
-        show::anomalies(&results, false, &paths);
-        show::faults(&results);
-        show::beside(&results);
-    }
-    show::verdict(&results, &paths);
-    Ok((results, unhealed))
+    let verdict = results.verdict;
+    sink.take(results, paths, Some(&history))?;
+    Ok((verdict, unhealed))
 }
 
 fn resolve(args: TestArgs) -> Result<Resolved, Failure> {
@@ -163,6 +180,8 @@ fn resolve(args: TestArgs) -> Result<Resolved, Failure> {
         test_count: args.test_count.unwrap_or(1).max(1),
         store: args.store.unwrap_or_else(|| "store".into()),
         quiet: args.quiet,
+        format: FormatArgs { format: args.format, sarif_anchor: args.sarif_anchor },
+        output: args.output,
     })
 }
 

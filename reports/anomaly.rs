@@ -46,6 +46,7 @@ fn card(results: &Results, anomaly: &Anomaly) -> Markup {
                 "Anomaly " (anomaly.id) @if total > 1 { " of " (count(total)) }
                 small { (title(&anomaly.kind)) ": " (set_words(anomaly)) " that cannot be put in order"
                     @if anomaly.property != "linearizable" { " (" (anomaly.property) ")" } }
+                span.buttons { a.button href="#timeline" data-anomaly=(anomaly.id) hidden { "show in the timeline" } }
             }
             @if results.anomalies.first().is_some_and(|first| first.id != anomaly.id) { p.story { (anomaly.story) } }
             div class={ "pair" @if drawn.wide { " wide" } } {

@@ -4,21 +4,24 @@
 //! again anywhere, and a drawing can never change a verdict.
 //!
 //! ```text
-//!  Results ─┬─ clean ─┬─ page ── sections ──▶ html          one self-contained file, no script, no request
+//!  Results ─┬─ clean ─┬─ page ── sections ──▶ html          one self-contained file, no request
 //!  History ─┘         ├─ plan ── picture ────▶ inline SVG    the core over time
 //!                     │    └──── terminal ───▶ text          the same core in characters
 //!                     ├─ buckets ── charts ──▶ inline SVG    latency, rate, timeline
-//!                     └─ machine ────────────▶ text          JUnit, annotations, SARIF, a trace
+//!                     ├─ machine ────────────▶ text          JUnit, annotations, SARIF, a trace
+//!                     └─ embed ── script ────▶ canvas        every operation, to be browsed
 //! ```
 //!
 //! Everything that came from the system under test is untrusted text. It passes through one door (`clean`), which
 //! makes control and direction characters visible and cuts what nobody would read, and is escaped on the way out.
 
 mod anomaly;
+mod base64;
 mod buckets;
 mod charts;
 mod checked;
 mod clean;
+mod embed;
 mod faults;
 mod figures;
 pub mod machine;
@@ -26,11 +29,13 @@ mod origin;
 mod page;
 mod picture;
 mod plan;
+mod script;
 mod summary;
 mod tables;
 pub mod terminal;
 mod text;
 mod timeline;
 mod verdict;
+mod workers;
 
 pub use page::html;

@@ -38,8 +38,9 @@ pub fn timeline(results: &Results, history: &History, axis: Option<Axis>, bucket
                 small { @if axis.timed { "the whole run, " (crate::text::span(axis.length())) } @else { "the whole history; it records no times, so this is the sequence of its events" } }
                 span.legend { span.aok { "ok" } span.afail { "failed" } span.ainfo { "never answered" }
                     @if !results.anomalies.is_empty() { span.lbad { "anomaly" } } } }
-            div.scroll tabindex="0" { (svg) }
-            @for note in notes { p.note { (note) } }
+            div.static { div.scroll tabindex="0" { (svg) }
+                @for note in notes { p.note { (note) } }
+                noscript { p.note { "Without JavaScript this picture stands still. With it, this is a timeline of every operation: zoom, filter, details." } } }
         }
     }
 }

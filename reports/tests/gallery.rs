@@ -5,12 +5,44 @@
 mod fixtures;
 
 use fixtures::cases;
+use flate2::read::DeflateDecoder;
+use std::io::Read;
 use std::path::PathBuf;
 
-const PAGE_MAX: usize = 150_000;
+const PAGE_MAX: usize = 220_000;
 
 fn gallery() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("gallery")
+}
+
+/// A page with its operations as bytes: how well they were packed is not ours to promise.
+fn unpacked(page: &str) -> (String, Vec<u8>) {
+    let mark = "<script id=\"ops\" type=\"application/octet-stream\">";
+    let Some((before, rest)) = page.split_once(mark) else { return (page.to_string(), Vec::new()) };
+    let (data, after) = rest.split_once("</script>").expect("the element ends");
+    let mut raw = Vec::new();
+    DeflateDecoder::new(&base64(data)[..]).read_to_end(&mut raw).expect("DEFLATE");
+    (format!("{before}{after}"), raw)
+}
+
+fn base64(text: &str) -> Vec<u8> {
+    let digit = |c: u8| -> u32 {
+        match c {
+            b'A'..=b'Z' => u32::from(c - b'A'),
+            b'a'..=b'z' => u32::from(c - b'a') + 26,
+            b'0'..=b'9' => u32::from(c - b'0') + 52,
+            b'+' => 62,
+            b'/' => 63,
+            other => panic!("{other} is no digit of base64"),
+        }
+    };
+    let digits: Vec<u32> = text.bytes().filter(|c| *c != b'=').map(digit).collect();
+    let mut out = Vec::new();
+    for group in digits.chunks(4) {
+        let bits = group.iter().fold(0, |bits, d| bits << 6 | d) << (6 * (4 - group.len()));
+        out.extend((0..group.len() - 1).map(|i| (bits >> (16 - 8 * i)) as u8));
+    }
+    out
 }
 
 #[test]
@@ -25,7 +57,7 @@ fn the_committed_pages_are_what_the_code_makes() {
         let committed = std::fs::read_to_string(&path).unwrap_or_default();
         // Some checkouts change line ends.
         assert!(
-            committed.replace("\r\n", "\n") == page,
+            unpacked(&committed.replace("\r\n", "\n")) == unpacked(&page),
             "{} differs from what the code makes; UPDATE_GALLERY=1 writes it anew",
             path.display()
         );

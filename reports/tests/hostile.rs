@@ -53,6 +53,14 @@ fn everything(results: &Results, history: &History) -> (String, String) {
     (reports::html(results, history), text)
 }
 
+/// What is drawn, and the two script elements at the end: the operations and the script itself.
+fn apart(page: &str) -> (&str, &str) {
+    let body = page.split("</head>").nth(1).expect("a page has a body");
+    body.split_at(
+        body.find("<script id=\"ops\"").or_else(|| body.find("<script>")).expect("a page has a script"),
+    )
+}
+
 #[test]
 fn no_value_becomes_markup_and_none_reaches_the_terminal_raw() {
     let evil =
@@ -65,11 +73,14 @@ fn no_value_becomes_markup_and_none_reaches_the_terminal_raw() {
             raw.input = Value::text(evil);
         }
         let (page, text) = everything(&poisoned(&case.results, evil), &history(&raws, true));
-        let below = page.split("</head>").nth(1).expect("a page has a body");
+        let (below, ours) = apart(&page);
+        assert_eq!(ours.matches("<script").count(), 2, "{}", case.name);
         for bad in ["<img", "<script", "</script", "</style", "<svg onload"] {
             assert!(!below.contains(bad), "{}: {bad}", case.name);
         }
         assert_eq!(page.matches("<style").count(), 1);
+        let data = ours.split_once('>').expect("the operations").1.split_once('<').expect("an end").0;
+        assert!(data.bytes().all(|b| b.is_ascii_alphanumeric() || b"+/=".contains(&b)), "{}", case.name);
         for bad in ['\0', '\u{202e}', '\x1b'] {
             assert!(!page.contains(bad) && !text.contains(bad), "{}: {bad:?}", case.name);
         }
@@ -83,17 +94,31 @@ fn a_megabyte_of_value_is_cut_and_said_to_be() {
     let results = poisoned(&case.results, &"ab ".repeat(350_000));
     let page = reports::html(&results, &case.history);
     assert!(page.contains("(cut: 1\u{a0}050\u{a0}000 characters in all)"));
-    assert!(page.len() < 400_000, "{}", page.len());
+    assert!(page.len() < 480_000, "{}", page.len());
     let text = anomalies(&results, &Paths::default(), &Look { width: 100, color: false, unicode: true });
     assert!(text.contains("(cut: 1 050 000 characters in all)"));
     assert!(text.len() < 100_000, "{}", text.len());
 }
 
 #[test]
-fn nothing_is_fetched_and_nothing_runs() {
+fn nothing_is_fetched_and_only_our_script_runs() {
     for case in cases::all() {
         let page = reports::html(&case.results, &case.history);
-        assert!(page.contains("default-src 'none'; style-src 'sha256-"));
+        assert!(page.contains("default-src 'none'; script-src 'sha256-"));
+        assert!(!page.contains("unsafe-inline") && !page.contains("connect-src"));
+        let (page, ours) = apart(&page);
+        for bad in [
+            "http://",
+            "https://",
+            "import(",
+            "fetch(",
+            "XMLHttpRequest",
+            "WebSocket",
+            "sendBeacon",
+            "innerHTML",
+        ] {
+            assert!(!ours.contains(bad), "{}: {bad}", case.name);
+        }
         for bad in ["<script", "http://", "src=", "@import", " style=", "javascript:"] {
             // The namespace of SVG is a name, not an address.
             let page = page.replace("xmlns=\"http://www.w3.org/2000/svg\"", "");

@@ -41,7 +41,50 @@ pub struct LinkRule {
     pub delay: Duration,
     /// Up to this much more, drawn anew for each chunk.
     pub jitter: Duration,
+    /// Of a million packets, how many are lost. This and what follows needs links that carry packets.
+    pub loss: u32,
+    /// Of a million packets, how many arrive twice.
+    pub duplicate: u32,
+    /// Of a million packets, how many are overtaken by later ones.
+    pub reorder: u32,
+    /// Of a million packets, how many arrive with a bit flipped.
+    pub corrupt: u32,
+    /// Bytes in a second that pass; 0 is as many as come.
+    pub rate: u64,
 }
+
+impl LinkRule {
+    /// The rule without what only links of packets can do.
+    pub fn of_bytes(self) -> LinkRule {
+        LinkRule { pass: self.pass, delay: self.delay, jitter: self.jitter, ..LinkRule::default() }
+    }
+
+    /// This rule and then that one: the worst passage, all delays one after the other, both chances, the lower rate.
+    pub fn and(self, that: LinkRule) -> LinkRule {
+        let pass = match (self.pass, that.pass) {
+            (Pass::Stall, _) | (_, Pass::Stall) => Pass::Stall,
+            (Pass::Close, _) | (_, Pass::Close) => Pass::Close,
+            (Pass::Flow, Pass::Flow) => Pass::Flow,
+        };
+        let either = |a: u32, b: u32| {
+            let (a, b) = (u64::from(a.min(MILLION)), u64::from(b.min(MILLION)));
+            (a + b - a * b / u64::from(MILLION)) as u32
+        };
+        LinkRule {
+            pass,
+            delay: self.delay + that.delay,
+            jitter: self.jitter + that.jitter,
+            loss: either(self.loss, that.loss),
+            duplicate: either(self.duplicate, that.duplicate),
+            reorder: either(self.reorder, that.reorder),
+            corrupt: either(self.corrupt, that.corrupt),
+            rate: [self.rate, that.rate].into_iter().filter(|rate| *rate > 0).min().unwrap_or(0),
+        }
+    }
+}
+
+/// What chances are counted in.
+pub const MILLION: u32 = 1_000_000;
 
 /// What a node's process is doing, as the operating system sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

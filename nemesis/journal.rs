@@ -22,17 +22,9 @@ struct Applied {
     dead: BTreeMap<usize, BTreeSet<u32>>,
 }
 
-/// Several rules on one link: the worst passage, and all delays one after the other.
+/// Several rules on one link, one after the other.
 fn sum(rules: &BTreeMap<u32, LinkRule>) -> LinkRule {
-    rules.values().fold(LinkRule::default(), |a, b| LinkRule {
-        pass: match (a.pass, b.pass) {
-            (Pass::Stall, _) | (_, Pass::Stall) => Pass::Stall,
-            (Pass::Close, _) | (_, Pass::Close) => Pass::Close,
-            (Pass::Flow, Pass::Flow) => Pass::Flow,
-        },
-        delay: a.delay + b.delay,
-        jitter: a.jitter + b.jitter,
-    })
+    rules.values().fold(LinkRule::default(), |all, rule| all.and(*rule))
 }
 
 fn sum_clocks(settings: &BTreeMap<u32, ClockSetting>) -> ClockSetting {

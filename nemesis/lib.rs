@@ -23,7 +23,7 @@ mod trigger;
 mod zombie;
 
 pub use clock::{Clock, Skew};
-pub use cluster::{ClockSetting, Cluster, End, Link, LinkRule, NodeState, Pass, Role};
+pub use cluster::{ClockSetting, Cluster, End, Link, LinkRule, MILLION, NodeState, Pass, Role};
 pub use fault::{Asked, Claim, Drive, Fault, Site};
 pub use journal::Journal;
 pub use kill::Kill;

@@ -1,6 +1,6 @@
 //! Makes messages late, without losing or reordering any on a connection.
 
-use crate::cluster::{End, Link, LinkRule, NodeState, Pass};
+use crate::cluster::{End, Link, LinkRule, NodeState};
 use crate::fault::{Claim, Fault, Site};
 use std::time::{Duration, Instant};
 
@@ -62,7 +62,7 @@ impl Fault for Slow {
     fn inject(&mut self, site: &Site<'_>) -> Result<String, String> {
         // Only for the evidence: a node that cannot be asked now is measured without a comparison.
         self.before = self.round_trip(site).unwrap_or(None);
-        let rule = LinkRule { pass: Pass::Flow, delay: self.delay, jitter: self.jitter };
+        let rule = LinkRule { delay: self.delay, jitter: self.jitter, ..LinkRule::default() };
         let rules: Vec<(Link, LinkRule)> =
             self.links.iter().map(|&(a, b)| (Link { from: End::Node(a), to: End::Node(b) }, rule)).collect();
         site.journal.links(site.id, &rules)?;

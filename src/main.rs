@@ -40,6 +40,11 @@ fn main() -> ExitCode {
         std::env::args_os().skip(1).map(|arg| arg.to_string_lossy().into_owned()).collect();
     match args.first().map(String::as_str) {
         Some("demo-node") => return systems::demo::node_main(&args[1..]),
+        Some("lab-keep") => return control::lab::node::keep_main(&args[1..]),
+        Some("lab-init") => return control::lab::node::init_main(&args[1..]),
+        Some("lab-enter") => return control::lab::node::enter_main(&args[1..]),
+        Some("lab-inside") => return control::lab::node::inside_main(&args[1..]),
+        Some("lab-hold") => return control::lab::detached::hold_main(&args[1..]),
         Some("guard") => return control::guard_main(&args[1..]),
         Some(_) | None => {}
     }
@@ -70,6 +75,7 @@ fn dispatch(command: Command) -> Result<u8, Failure> {
         Command::Merge(args) => commands::merge::run(&args, &signals()?),
         Command::Verify(args) => commands::verify::run(&args),
         Command::Casebook(args) => commands::casebook::run(&args, &signals()?),
+        Command::Lab(args) => commands::lab::run(args),
         Command::List { what } => commands::list::run(what),
         Command::Completions { shell } => commands::manual::completions(shell),
         Command::Man => commands::manual::man(),

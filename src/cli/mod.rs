@@ -1,10 +1,12 @@
 //! The command line, exactly as `--help`, the man page and the completions show it.
 
 mod format;
+mod lab;
 pub mod parse;
 mod test;
 
 pub use format::{FormatArg, FormatArgs, Output, OutputFormat};
+pub use lab::{LabArgs, LabCommand};
 pub use test::TestArgs;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -63,6 +65,8 @@ pub enum Command {
     Verify(VerifyArgs),
     /// Run the built-in cases, each with the verdict that it must give.
     Casebook(CasebookArgs),
+    /// Isolated nodes on this machine, each with its own network, processes, files and name.
+    Lab(LabArgs),
     /// Show what there is: systems, workloads, faults, models, properties, formats, kinds.
     List {
         /// What to show.

@@ -1,5 +1,6 @@
 //! Durations, sizes and key=value pairs, as people type them.
 
+use crate::control::lab::Links;
 use serde::{Deserialize, Deserializer};
 use std::fmt;
 use std::str::FromStr;
@@ -34,6 +35,18 @@ impl fmt::Display for Span {
         let ms = self.0.as_millis();
         if ms % 1000 == 0 { write!(f, "{}s", ms / 1000) } else { write!(f, "{ms}ms") }
     }
+}
+
+/// Links of a lab, in both directions: `all`, or `n1-n2,n3-clients`.
+pub fn links(text: &str) -> Result<Links, String> {
+    if text == "all" {
+        return Ok(Links::All);
+    }
+    let pair = |pair: &str| match pair.split_once('-') {
+        Some((a, b)) if !a.is_empty() && !b.is_empty() && a != b => Ok((a.to_string(), b.to_string())),
+        Some(_) | None => Err(format!("expected all, or links such as n1-n2,n3-clients, found {text:?}")),
+    };
+    text.split(',').map(pair).collect::<Result<_, _>>().map(Links::Between)
 }
 
 /// A size: `64MiB`, `4GiB`, `1000000`.

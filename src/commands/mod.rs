@@ -5,6 +5,7 @@ pub mod check;
 pub mod convert;
 pub mod explain;
 pub mod follow;
+pub mod lab;
 pub mod list;
 pub mod manual;
 pub mod merge;

@@ -267,7 +267,12 @@ impl Cluster for LocalCluster {
 
     fn set_links(&self, rules: &[(Link, LinkRule)]) -> Result<(), String> {
         let n = self.names.len();
-        for (link, _) in rules {
+        for (link, rule) in rules {
+            if *rule != rule.of_bytes() {
+                return Err(format!(
+                    "{link:?}: these links carry bytes between processes, not packets: loss, duplication, reordering, corruption and rates need the lab"
+                ));
+            }
             let known = |end: &End| match end {
                 End::Node(i) => *i < n,
                 End::Clients => true,

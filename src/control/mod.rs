@@ -13,6 +13,7 @@ mod guard;
 pub mod here;
 #[allow(dead_code, reason = "the adapters come next")]
 pub mod host;
+pub mod lab;
 pub mod lines;
 pub mod local;
 pub mod message;

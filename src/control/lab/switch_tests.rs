@@ -1,0 +1,124 @@
+//! The switch between sockets instead of interfaces: its decisions, and how fast it makes them.
+
+use super::*;
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+
+const NET: Network = Network(3);
+
+/// A switch of `nodes` nodes, and the other ends of its ports.
+fn switch(nodes: usize) -> (Switch, Vec<OwnedFd>) {
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    let pairs =
+        (0..=nodes).map(|_| socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None).unwrap());
+    let (ports, ends) = pairs.unzip();
+    (Switch::start(NET, ports, 7, None).unwrap(), ends)
+}
+
+fn packet(from: Ipv4Addr, to: Ipv4Addr, body: u8) -> Vec<u8> {
+    let mut packet = vec![0; 60];
+    packet[0] = 0x45;
+    packet[12..16].copy_from_slice(&from.octets());
+    packet[16..20].copy_from_slice(&to.octets());
+    packet[59] = body;
+    packet
+}
+
+/// The last byte of the next packet, if one comes in time.
+fn next(end: &OwnedFd, patience: Duration) -> Option<u8> {
+    let timeout = Timespec::try_from(patience).unwrap();
+    let mut buffer = [0; 2000];
+    let ready = poll(&mut [PollFd::new(end, PollFlags::IN)], Some(&timeout)).unwrap();
+    (ready > 0).then(|| read(end, &mut buffer).map(|n| buffer[n - 1]).unwrap())
+}
+
+const SOON: Duration = Duration::from_secs(5);
+const MOMENT: Duration = Duration::from_millis(60);
+
+fn link(from: End, to: End) -> Link {
+    Link { from, to }
+}
+
+#[test]
+fn packets_go_where_they_are_addressed_to_and_nowhere_else() {
+    let (_switch, ends) = switch(3);
+    write(&ends[0], &packet(NET.node(0), NET.node(2), 9)).unwrap();
+    assert_eq!(next(&ends[2], SOON), Some(9));
+    // As somebody else; to nobody; out of the lab; no packet at all.
+    write(&ends[0], &packet(NET.node(1), NET.node(2), 1)).unwrap();
+    write(&ends[0], &packet(NET.node(0), NET.node(7), 2)).unwrap();
+    write(&ends[0], &packet(NET.node(0), Ipv4Addr::new(8, 8, 8, 8), 3)).unwrap();
+    write(&ends[0], &[0x60; 60]).unwrap();
+    write(&ends[0], &packet(NET.node(0), NET.node(2), 4)).unwrap();
+    assert_eq!(next(&ends[2], SOON), Some(4));
+    assert_eq!(next(&ends[1], MOMENT), None);
+}
+
+#[test]
+fn a_cut_is_one_way_and_clients_are_cut_without_the_controller() {
+    let (mut switch, ends) = switch(2);
+    let cut = LinkRule { pass: Pass::Stall, ..LinkRule::default() };
+    let cuts = [(link(End::Node(0), End::Node(1)), cut), (link(End::Clients, End::Node(0)), cut)];
+    switch.set(&cuts).unwrap();
+    write(&ends[0], &packet(NET.node(0), NET.node(1), 1)).unwrap();
+    write(&ends[1], &packet(NET.node(1), NET.node(0), 2)).unwrap();
+    assert_eq!(next(&ends[0], SOON), Some(2));
+    write(&ends[2], &packet(NET.clients(), NET.node(0), 3)).unwrap();
+    write(&ends[2], &packet(NET.control(), NET.node(0), 4)).unwrap();
+    assert_eq!(next(&ends[0], SOON), Some(4));
+    assert_eq!(next(&ends[1], MOMENT), None);
+    switch.set(&[(cuts[0].0.clone(), LinkRule::default())]).unwrap();
+    write(&ends[0], &packet(NET.node(0), NET.node(1), 5)).unwrap();
+    assert_eq!(next(&ends[1], SOON), Some(5));
+    // Packets are counted after they have arrived.
+    switch.stop().unwrap();
+    assert_eq!(switch.traffic(), Traffic { arrived: 3, dropped: 2 });
+}
+
+#[test]
+fn a_delayed_packet_takes_its_time_and_is_lost_if_the_cable_is_cut_meanwhile() {
+    let (switch, ends) = switch(2);
+    let there = link(End::Node(0), End::Node(1));
+    let slow = LinkRule { delay: Duration::from_millis(100), ..LinkRule::default() };
+    switch.set(&[(there.clone(), slow)]).unwrap();
+    let begun = Instant::now();
+    write(&ends[0], &packet(NET.node(0), NET.node(1), 1)).unwrap();
+    assert_eq!(next(&ends[1], SOON), Some(1));
+    assert!(begun.elapsed() >= slow.delay, "{:?}", begun.elapsed());
+    write(&ends[0], &packet(NET.node(0), NET.node(1), 2)).unwrap();
+    std::thread::sleep(Duration::from_millis(20));
+    switch.set(&[(there, LinkRule { pass: Pass::Stall, ..slow })]).unwrap();
+    assert_eq!(next(&ends[1], Duration::from_millis(200)), None);
+}
+
+#[test]
+fn what_the_switch_cannot_do_is_refused() {
+    let (switch, _ends) = switch(2);
+    let close = LinkRule { pass: Pass::Close, ..LinkRule::default() };
+    assert!(switch.set(&[(link(End::Node(0), End::Node(1)), close)]).unwrap_err().contains("resets no"));
+    let none = switch.set(&[(link(End::Node(0), End::Node(2)), LinkRule::default())]);
+    assert!(none.unwrap_err().contains("there is no link"));
+}
+
+/// 20 000 packets a second is what a lab must have; the build that tests run is not even optimised.
+#[test]
+fn it_forwards_more_than_twenty_thousand_packets_a_second() {
+    let (_switch, ends) = switch(2);
+    let sent = packet(NET.node(0), NET.node(1), 1);
+    let (begun, all) = (Instant::now(), 40_000);
+    let mut arrived = 0;
+    let mut buffer = [0; 2000];
+    let mut on_the_way = 0;
+    while arrived < all {
+        // As many at a time as a socket holds, so that none is dropped.
+        while on_the_way < 16 && write(&ends[0], &sent).is_ok() {
+            on_the_way += 1;
+        }
+        assert!(next(&ends[1], SOON).is_some(), "{arrived} of {all} have arrived");
+        (arrived, on_the_way) = (arrived + 1, on_the_way - 1);
+        while read(&ends[1], &mut buffer).is_ok() {
+            (arrived, on_the_way) = (arrived + 1, on_the_way - 1);
+        }
+    }
+    let rate = f64::from(all) / begun.elapsed().as_secs_f64();
+    assert!(rate > 20_000.0, "{rate:.0} packets/s");
+}

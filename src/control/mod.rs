@@ -21,6 +21,9 @@ mod process;
 pub mod program;
 mod proxy;
 mod queue;
+#[cfg(feature = "ssh")]
+#[allow(dead_code, reason = "the commands come next")]
+pub mod ssh;
 
 #[cfg(test)]
 pub(crate) use guard::tests::child;

@@ -7,13 +7,18 @@
 //! ```
 //! Nothing here decides a verdict. What is told about a core is derived again from the history, by rules of its own.
 
+mod acts;
 mod classify;
+mod classify_elements;
+mod classify_numbers;
 mod classify_other;
+mod classify_queue;
 mod edges;
 mod facts;
 mod fingerprint;
 mod graph;
 mod orders;
+mod pairs;
 mod reasons;
 mod scene;
 mod states;
@@ -27,9 +32,9 @@ use crate::model::Model;
 use crate::objects::{Built, build};
 use crate::problem::Problem;
 use crate::search::until;
-use crate::spec::{ModelName, NilRead, Spec, Specified};
+use crate::spec::{ModelName, Spec, Specified};
 use crate::verdict::{Counterexample, Property};
-use facts::{Act, Family, Happened, Reading};
+use facts::{Family, Happened, Reading};
 use history::results::{Anomaly, CoreOp, OrderRow, Role, StateSpan};
 use history::{History, NEVER, NO_TIME, Op, Outcome, Value, ValueId};
 use scene::{Scene, plain_text};
@@ -75,9 +80,9 @@ fn explain_rung(
     };
     let (mut part, core, fatal) = part_of(history, counterexample);
     let told = crate::with_model!(spec.model, M => told::<M>(&mut part, spec, property, &core, fatal));
-    let family = Family::of(spec.model.name());
+    let family = Family::of(spec.model);
     let initial = spec.initial.clone().unwrap_or(Value::Null);
-    let scene = Scene::new(&part, &told.core, Base::from(property), reading(spec), &initial);
+    let scene = Scene::new(&part, &told.core, Base::from(property), Reading::of(spec), &initial);
     let (graph, circle) = reasons::reasons(&scene);
     let finding = classify::classify(&scene, &graph, circle.as_ref());
     let (edges, around) = match &circle {
@@ -128,15 +133,6 @@ fn sentence(kind: &str, ops: usize, model: ModelName) -> String {
     }
 }
 
-fn reading(spec: &Spec) -> Reading {
-    Reading {
-        family: Family::of(spec.model.name()),
-        nil_unknown: spec.nil_read == NilRead::Unknown,
-        lease: spec.model == ModelName::Lock,
-        strings: spec.model == ModelName::Kv,
-    }
-}
-
 /// The operations on the keys of the core alone, with the core and its fatal operation as indices into them. Ranks,
 /// lines and times stay those of the whole history.
 fn part_of(history: &History, counterexample: &Counterexample) -> (History, Vec<u32>, Option<u32>) {
@@ -183,7 +179,7 @@ fn told<M: Specified>(
     fatal: Option<u32>,
 ) -> Told {
     let initial = spec.initial.clone().unwrap_or(Value::Null);
-    let noun = Family::of(spec.model.name()).noun();
+    let noun = facts::noun(spec.model);
     // Whoever found the counterexample built the same problems; without one, the operations speak for themselves.
     let Ok(built) = build::<M>(part, spec) else {
         let texts = core.iter().map(|&i| plain(part, &part.ops[i as usize])).collect();
@@ -198,7 +194,7 @@ fn told<M: Specified>(
         };
     };
     let supported = {
-        let scene = Scene::new(part, core, Base::from(property), reading(spec), &initial);
+        let scene = Scene::new(part, core, Base::from(property), Reading::of(spec), &initial);
         let mut supported = core.to_vec();
         supported.extend(scene.support());
         supported.sort_unstable();
@@ -208,11 +204,11 @@ fn told<M: Specified>(
     match one_object(built, core) {
         Ok((problem, keys)) => {
             let name = name(part, &keys, noun);
-            tell(part, &problem, property, core, fatal, &supported, &name, reading(spec))
+            tell(part, &problem, property, core, fatal, &supported, &name, Reading::of(spec))
         }
         Err(built) => {
             let problem: Problem<Keyed<M>> = built.joined(|keys| name(part, keys, noun));
-            tell(part, &problem, property, core, fatal, &supported, noun, reading(spec))
+            tell(part, &problem, property, core, fatal, &supported, noun, Reading::of(spec))
         }
     }
 }
@@ -304,7 +300,7 @@ fn has_a_past(part: &History, core: &[u32], reading: Reading) -> bool {
     let first = core.iter().map(|&i| part.ops[i as usize].ret).min().unwrap_or(0);
     facts::facts(part, core, reading).iter().any(|f| {
         f.happened != Happened::No
-            && !matches!(f.act, Act::Saw(_))
+            && f.act.changes()
             && !core.contains(&f.op)
             && part.ops[f.op as usize].invoke < first
     })
@@ -338,11 +334,9 @@ fn key(scene: &Scene<'_>, family: Family) -> Option<String> {
 
 fn core_op(scene: &Scene<'_>, at: usize, text: String, pure: bool, fatal: bool) -> CoreOp {
     let op = scene.op(at);
-    let observes = scene.core_facts().any(|(position, f)| {
-        position == at
-            && f.happened == Happened::Yes
-            && matches!(f.act, Act::Saw(_) | Act::Acquired(_) | Act::Guarded(_))
-    });
+    let observes = scene
+        .core_facts()
+        .any(|(position, f)| position == at && f.happened == Happened::Yes && f.act.observes());
     let some =
         |id: ValueId| if id == ValueId::NULL { None } else { Some(plain_text(scene.history.values.get(id))) };
     let time = |t: i64| if t == NO_TIME { None } else { Some(t) };

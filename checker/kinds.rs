@@ -21,12 +21,26 @@
 //! | 12 | `stale-read` | a circle whose last reason is a read that missed a write |
 //! | 13 | `generic` | none of these |
 //!
-//! Sets: 1–3 by element; `set-lost` (an acknowledged element is in none of the final reads, those sent after the last
-//! acknowledgement, or else the last one); 8; `set-stale` (missing, but in a final read); 6; 9; 11.
-//! Queues: `phantom-message` (1, 2), 3, `duplicate-delivery` (taken twice, put in once), `lost-message` (acknowledged, taken
-//! by nobody, no dequeue unanswered, yet passed over), `reordered-message`. Counters: `counter-out-of-range`, 9, 11.
+//! Registers with versions: the same, where what was there is the version with its value, and *older* is a smaller version.
+//! After 4 stands `duplicate-id` (two were told that they made the same version), after 11 `id-went-back` (a later one made
+//! a version that is not larger), and then
+//! `skipped-id` (one by one, and fewer can have come before it than its version counts).
+//! Sets: 1–3 by element; `double-cas` (more adds were told that an element was not there, or more removes that it was, than
+//! it can have been); `set-lost` (an acknowledged element is in none of the final reads, those sent after the last
+//! acknowledgement, or else the last one, and nobody removes it); `set-resurrected` (seen after an acknowledged removal,
+//! with no add that may have come between); 8; `set-stale` (missing, but in a final read); 6; 9; 11.
+//! Lists: 1–3 by element; `duplicate-append` (one read has twice what was appended once); `duplicate-id` (one offset given
+//! twice); 7 as `set-lost`; `incompatible-order` (two answers differ about what stands where, or where something stands);
+//! 8, 10 as `set-stale`; 9; 11; `id-went-back` (an offset that is not larger than one given before); `skipped-id`.
+//! Queues and what is like them: `phantom-message` (1, 2), 3, `duplicate-delivery` (taken twice, put in once; not where
+//! delivery is at least once), `lost-message` (acknowledged, taken by nobody, no taking unanswered, yet passed over, or
+//! missing in a drain), `set-resurrected` (seen by a peek after it was taken), `reordered-message` (first in, first out),
+//! `out-of-turn` (a stack, a priority queue: another was due), `false-empty` (nothing was found while something was in).
+//! Sums: `lost-update` (two additions found one sum, and none is negative), `counter-out-of-range`, 9, 11.
+//! Ids: `duplicate-id`, `id-went-back`. Semaphores: `permits-exceeded` (those surely got by then, less those that may have
+//! been given back, are more than there are).
 //! Locks: `stale-write-accepted` (a token let in after a larger one), `lock-shared` (two clients had both got the lock
-//! before either sent its release). A register that is appended to is always `generic`.
+//! before either sent its release). A string that is appended to is always `generic`.
 
 /// A kind of anomaly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +71,7 @@ pub fn rank(name: &str) -> usize {
     KINDS.iter().position(|kind| kind.name == name).unwrap_or(KINDS.len())
 }
 
-const KINDS: [Kind; 22] = [
+const KINDS: [Kind; 31] = [
     Kind {
         name: "lost-write",
         sentence: "an acknowledged write disappeared",
@@ -124,6 +138,33 @@ const KINDS: [Kind; 22] = [
                   P1     |-read x → 1, write x 3-|                                built on 1 as well\n",
     },
     Kind {
+        name: "permits-exceeded",
+        sentence: "more clients held a permit at once than there are permits",
+        meaning: "More acquires of a semaphore had succeeded than there are permits, even if every release that had been \
+                  sent took effect. Usual causes: those of a shared lock, and permits of crashed holders that were given \
+                  out again.",
+        example: "P0  |-acquire-|\n\
+                  P1               |-acquire-|\n\
+                  P2                            |-acquire-|                       of 2 permits\n",
+    },
+    Kind {
+        name: "duplicate-id",
+        sentence: "the same id, version or offset was given out twice",
+        meaning: "Two operations were told that they had made the same number, which only one can have made. Usual causes: \
+                  two leaders that count side by side, a counter kept in memory that a crash set back, ids cut from \
+                  clocks.",
+        example: "P0  |-generate → 7-|\n\
+                  P1                    |-generate → 7-|\n",
+    },
+    Kind {
+        name: "duplicate-append",
+        sentence: "something that was appended once is there twice",
+        meaning: "A read of a list or log has an entry at two places, and it was appended once. Usual cause: an append that \
+                  was retried, by the client's library or between servers, although the first try had taken effect.",
+        example: "P0  |-append 1-|\n\
+                  P1                |-read → [1 1]-|\n",
+    },
+    Kind {
         name: "phantom-value",
         sentence: "a client read a value that nobody ever wrote",
         meaning: "The value was in no request of any client and is not the initial one. Usual causes: corruption, values of \
@@ -164,12 +205,59 @@ const KINDS: [Kind; 22] = [
                   P2                                   |-dequeue → 1-|            a second time\n",
     },
     Kind {
+        name: "set-resurrected",
+        sentence: "an element came back after its removal",
+        meaning: "An element was removed or taken out, that was acknowledged, nobody can have put it in again, and a later \
+                  answer has it. Usual causes: a replica that missed the removal and repairs the others, removals that are \
+                  forgotten before every replica has heard of them.",
+        example: "P0  |-add 1-| |-remove 1: ok-|\n\
+                  P1                               |-contains 1 → true-|\n",
+    },
+    Kind {
+        name: "incompatible-order",
+        sentence: "two answers about one list disagree about its order",
+        meaning: "Of two reads of a list that only grows, neither is the beginning of the other; or an append was told another \
+                  place than a read shows. Usual causes: two leaders that append side by side, entries that are moved after \
+                  they were acknowledged.",
+        example: "P0  |-append 1---------|\n\
+                  P1  |-append 2---------|\n\
+                  P2                        |-read → [1 2]-|\n\
+                  P3                        |-read → [2 1]-|\n",
+    },
+    Kind {
+        name: "id-went-back",
+        sentence: "an id, version or offset was not larger than one that had been given out before",
+        meaning: "Numbers that should grow did not: an operation that was sent after another had been answered made a smaller \
+                  one. Usual causes: ranges of numbers that servers hold in stock, a failover to a replica that lags behind, \
+                  clocks.",
+        example: "P0  |-generate → 8-|\n\
+                  P1                    |-generate → 5-|\n",
+    },
+    Kind {
         name: "reordered-message",
         sentence: "messages changed order",
         meaning: "A message that was put in first came out after one that was put in later. Usual causes: redelivery, or \
                   several partitions behind one name.",
         example: "P0  |-enqueue 1-| |-enqueue 2-|\n\
                   P1                               |-dequeue → 2-| |-dequeue → 1-|\n",
+    },
+    Kind {
+        name: "skipped-id",
+        sentence: "a version or offset was given out that leaves a gap",
+        meaning: "Versions or offsets that count one by one reached a number although too few others were made, or can have \
+                  been made, before it. Usual causes: writes that took effect twice, entries that another client or the \
+                  system itself put there, answers of another key; or versions that do not count one by one.",
+        example: "P0  |-append a → 0-|\n\
+                  P1                    |-append b → 2-|                          what is at 1?\n",
+    },
+    Kind {
+        name: "out-of-turn",
+        sentence: "an element came out although another was due",
+        meaning: "A stack gave out what was not on top, or a priority queue what was not the smallest: the one that was due had \
+                  been put in and acknowledged before, and nobody had taken it. Usual causes: several servers with a part \
+                  each, or an element that becomes visible only later.",
+        example: "P0  |-insert 1-| |-insert 2-|\n\
+                  P1                             |-delete-min → 2-|               1 was due\n",
     },
     Kind {
         name: "counter-out-of-range",
@@ -232,6 +320,16 @@ const KINDS: [Kind; 22] = [
                   Usual causes: a deposed leader that answers from its own memory, a replica that lags behind, a cache.",
         example: "P0  |-write 1-| |-write 2: ok-|\n\
                   P1                               |-read → 1-|                   too old\n",
+    },
+    Kind {
+        name: "false-empty",
+        sentence: "a client found nothing although an acknowledged element was in",
+        meaning: "A client asked after an element had been put in and acknowledged, before anyone took it out, and was told \
+                  that there is nothing. Later it did come. Usual causes: those of a stale read; a queue in several parts of \
+                  which only one was asked.",
+        example: "P0  |-enqueue 1: ok-|\n\
+                  P1                     |-dequeue → null-|                       not yet\n\
+                  P2                                         |-dequeue → 1-|\n",
     },
     Kind {
         name: "set-stale",

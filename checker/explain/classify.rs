@@ -1,7 +1,7 @@
 //! Which kind of anomaly a core is: the rules of [`crate::kinds`], for registers and what is like them.
 
 use super::edges::sights;
-use super::facts::{Act, Fact, Family, Happened};
+use super::facts::{Act, Fact, Family, Happened, Made};
 use super::graph::{Circle, Graph};
 use super::scene::Scene;
 use super::world::Base;
@@ -35,11 +35,13 @@ impl Finding {
 pub(crate) fn classify(scene: &Scene<'_>, graph: &Graph, circle: Option<&Circle>) -> Finding {
     let found = match scene.reading.family {
         Family::Register => register(scene, graph, circle),
-        Family::Set => super::classify_other::set(scene),
-        Family::Queue => super::classify_other::queue(scene),
+        Family::Set => super::classify_elements::set(scene),
+        Family::Log => super::classify_elements::log(scene),
+        Family::Queue => super::classify_queue::queue(scene),
         Family::Counter => super::classify_other::counter(scene),
         Family::Lock => super::classify_other::lock(scene),
-        Family::Other => None,
+        Family::Permits => super::classify_other::permits(scene),
+        Family::Ids => super::classify_numbers::ids(scene),
     };
     found.unwrap_or(Finding { kind: "generic", victim: None, witness: None, detail: String::new() })
 }
@@ -50,6 +52,7 @@ fn register(scene: &Scene<'_>, graph: &Graph, circle: Option<&Circle>) -> Option
     }
     unwritten(scene)
         .or_else(|| replaced_twice(scene))
+        .or_else(|| super::classify_numbers::twice(scene))
         .or_else(|| store_buffer(scene, graph, circle))
         .or_else(|| opposite_orders(scene, graph, circle))
         .or_else(|| lost_write(scene))
@@ -57,6 +60,8 @@ fn register(scene: &Scene<'_>, graph: &Graph, circle: Option<&Circle>) -> Option
         .or_else(|| backwards(scene, graph, true))
         .or_else(|| stale_read(scene))
         .or_else(|| backwards(scene, graph, false))
+        .or_else(|| super::classify_numbers::backwards(scene))
+        .or_else(|| super::classify_numbers::skipped(scene))
         .or_else(|| around(scene, graph, circle))
 }
 
@@ -232,6 +237,9 @@ pub(crate) fn older(
     write: &Op,
     reader: &Op,
 ) -> bool {
+    if let Some(versions) = versions(scene, key, value, write) {
+        return versions.0 < versions.1;
+    }
     let initial = scene.initial(key) == Some(value);
     let candidates: Vec<&Op> = scene
         .writers(key, value)
@@ -251,6 +259,18 @@ pub(crate) fn older(
         return initial;
     }
     candidates.iter().all(|u| !std::ptr::eq(*u, write) && (base.before(u, write) || (once && seen_before())))
+}
+
+/// The version of `value`, a pair, and the one that `write` was told, where there are versions.
+fn versions(scene: &Scene<'_>, key: ValueId, value: ValueId, write: &Op) -> Option<(i64, i64)> {
+    let pair = |id: ValueId| scene.history.values.get(id).as_list()?.first()?.as_int();
+    let put = |f: &&Fact| f.key == key && std::ptr::eq(&scene.history.ops[f.op as usize], write);
+    let made = scene.facts.iter().filter(put).find_map(|f| match f.act {
+        Act::Number(version, Made::Here) => Some(version),
+        _ => None,
+    })?;
+    let seen = if value == ValueId::NULL { Some(0) } else { pair(value) };
+    Some((seen.filter(|_| scene.reading.versions())?, made))
 }
 
 /// Whether the operation at `reader` saw `value` although `write` had replaced it, by its acknowledgement alone.

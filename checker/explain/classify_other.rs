@@ -1,252 +1,95 @@
-//! Which kind of anomaly a core is: the rules of [`crate::kinds`] for sets, queues, counters and locks.
+//! Which kind of anomaly a core is: the rules of [`crate::kinds`] for sums, locks and permits.
 
-use super::classify::{Finding, acknowledged, never_put};
+use super::classify::Finding;
 use super::facts::{Act, Fact, Happened};
-use super::reasons::contains;
 use super::scene::Scene;
-use history::{NEVER, Op, Value, ValueId};
+use super::world::Base;
+use history::{NEVER, Op};
 
 fn op<'a>(scene: &Scene<'a>, fact: &Fact) -> &'a Op {
     &scene.history.ops[fact.op as usize]
 }
 
-/// Completed reads of the core.
-fn reads<'a>(scene: &'a Scene<'_>) -> impl Iterator<Item = (usize, Fact)> + 'a {
-    scene.core_facts().filter(|(_, f)| matches!(f.act, Act::Saw(_)) && f.happened == Happened::Yes)
-}
-
-pub(crate) fn set(scene: &Scene<'_>) -> Option<Finding> {
-    if scene.facts.iter().any(|f| f.act == Act::Changed) {
-        return None;
-    }
-    unadded(scene)
-        .or_else(|| lost_or_stale(scene))
-        .or_else(|| opposite_snapshots(scene))
-        .or_else(|| shrinking(scene))
-}
-
-/// An element that cannot have been there.
-fn unadded(scene: &Scene<'_>) -> Option<Finding> {
-    reads(scene).find_map(|(at, fact)| {
-        let Act::Saw(members) = fact.act else { return None };
-        let members = scene.history.values.get(members).as_list()?;
-        let initial = scene.initial(fact.key).map(|id| scene.history.values.get(id));
-        members.iter().find_map(|member| {
-            if initial.and_then(Value::as_list).is_some_and(|held| held.contains(member)) {
-                return None;
-            }
-            match scene.history.values.find(member) {
-                Some(id) => never_put(scene, at, fact.key, id),
-                None => Some(Finding::new("phantom-value", at, None)),
-            }
-        })
-    })
-}
-
-/// An acknowledged element that a later read misses: for good, in its own session, or for a while.
-fn lost_or_stale(scene: &Scene<'_>) -> Option<Finding> {
-    let mut found: Option<(u8, Finding)> = None;
-    for (add, fact, element) in acknowledged(scene) {
-        let added = scene.op(add);
-        let missing = reads(scene).find(|(r, f)| {
-            f.key == fact.key && scene.base.before(added, scene.op(*r)) && !contains(scene, *f, element)
-        });
-        let Some((read, _)) = missing else { continue };
-        let all: Vec<&Fact> = scene
-            .facts
-            .iter()
-            .filter(|f| f.key == fact.key && matches!(f.act, Act::Saw(_)) && f.happened == Happened::Yes)
-            .collect();
-        let last_add = scene
-            .facts
-            .iter()
-            .filter(|f| f.key == fact.key && matches!(f.act, Act::Put(_)) && f.happened == Happened::Yes)
-            .map(|f| op(scene, f).ret)
-            .max();
-        let mut last: Vec<&&Fact> =
-            all.iter().filter(|f| last_add.is_some_and(|ret| ret < op(scene, f).invoke)).collect();
-        if last.is_empty() {
-            last.extend(all.last());
-        }
-        let after = |f: &&&Fact| added.ret != NEVER && added.ret < op(scene, f).invoke;
-        let lost = !last.is_empty() && last.iter().all(|f| after(f) && !contains(scene, ***f, element));
-        let (rank, finding) = if lost {
-            let detail = format!(
-                "{} was acknowledged and is in none of the {} final reads.",
-                scene.value(element),
-                super::words::number(last.len(), false)
-            );
-            (0, Finding::new("set-lost", add, Some(read)).with(detail))
-        } else if added.session == scene.op(read).session {
-            (1, Finding::new("not-read-your-writes", read, Some(add)))
-        } else {
-            let seen = all
-                .iter()
-                .find(|f| op(scene, f).invoke > scene.op(read).invoke && contains(scene, ***f, element));
-            let detail = seen.map_or(String::new(), |f| {
-                let when = super::story::when(op(scene, f), false);
-                format!("A read {when} did see {}.", scene.value(element))
-            });
-            (2, Finding::new("set-stale", read, Some(add)).with(detail))
-        };
-        if found.as_ref().is_none_or(|(known, _)| rank < *known) {
-            found = Some((rank, finding));
-        }
-    }
-    found.map(|(_, finding)| finding)
-}
-
-/// Pairs of reads of one set, the first with an element that the second lacks.
-fn lacking<'a>(scene: &'a Scene<'_>) -> impl Iterator<Item = (usize, usize, ValueId)> + 'a {
-    let elements: Vec<(ValueId, ValueId)> = scene
-        .core_facts()
-        .filter_map(|(_, f)| match f.act {
-            Act::Put(element) if f.happened != Happened::No => Some((f.key, element)),
-            _ => None,
-        })
-        .collect();
-    reads(scene).flat_map(move |(a, fa)| {
-        let elements = elements.clone();
-        reads(scene).filter(move |(b, fb)| a != *b && fa.key == fb.key).flat_map(move |(b, fb)| {
-            let lacks = |(key, element): &(ValueId, ValueId)| {
-                *key == fa.key && contains(scene, fa, *element) && !contains(scene, fb, *element)
-            };
-            elements.clone().into_iter().filter(lacks).map(|(_, e)| (a, b, e)).collect::<Vec<_>>()
-        })
-    })
-}
-
-fn opposite_snapshots(scene: &Scene<'_>) -> Option<Finding> {
-    let lacking: Vec<_> = lacking(scene).collect();
-    let opposite = lacking.iter().find(|(a, b, _)| lacking.iter().any(|(c, d, _)| (c, d) == (b, a)));
-    opposite.map(|&(a, b, _)| Finding::new("opposite-orders", a.max(b), Some(a.min(b))))
-}
-
-fn shrinking(scene: &Scene<'_>) -> Option<Finding> {
-    let (early, late, _) = lacking(scene).find(|(a, b, _)| scene.base.before(scene.op(*a), scene.op(*b)))?;
-    let one_session = scene.op(early).session == scene.op(late).session;
-    Some(Finding::new(if one_session { "non-monotonic" } else { "inversion" }, late, Some(early)))
-}
-
-pub(crate) fn queue(scene: &Scene<'_>) -> Option<Finding> {
-    let taken: Vec<(usize, Fact, ValueId)> = reads(scene)
-        .filter_map(|(at, f)| match f.act {
-            Act::Saw(value) if value != ValueId::NULL => Some((at, f, value)),
-            _ => None,
-        })
-        .collect();
-    let initial = |key, value| {
-        let held = scene.initial(key).map(|id| scene.history.values.get(id));
-        held.and_then(Value::as_list)
-            .map_or(0, |held| held.iter().filter(|v| *v == scene.history.values.get(value)).count())
-    };
-    for &(at, fact, value) in &taken {
-        if initial(fact.key, value) == 0 {
-            if let Some(mut finding) = never_put(scene, at, fact.key, value) {
-                if matches!(finding.kind, "phantom-value" | "read-of-failed-write") {
-                    finding.kind = "phantom-message";
-                }
-                return Some(finding);
-            }
-        }
-    }
-    for (i, &(first, fact, value)) in taken.iter().enumerate() {
-        let times = scene.writers(fact.key, value).count() + initial(fact.key, value);
-        let second = taken[i + 1..].iter().find(|(_, f, v)| f.key == fact.key && *v == value);
-        if let (Some(&(second, _, _)), true) = (second, times <= 1) {
-            return Some(Finding::new("duplicate-delivery", second, Some(first)));
-        }
-    }
-    lost_message(scene).or_else(|| reordered(scene, &taken))
-}
-
-/// An acknowledged message that nobody took and no unanswered dequeue can have taken, although a later one found the
-/// queue empty or took what was put in afterwards.
-fn lost_message(scene: &Scene<'_>) -> Option<Finding> {
-    acknowledged(scene).find_map(|(put, fact, value)| {
-        let of_key = |f: &&Fact| f.key == fact.key && f.happened != Happened::No;
-        let gone =
-            scene.facts.iter().filter(of_key).any(|f| {
-                f.act == Act::Saw(value) || (f.act == Act::Changed && f.happened == Happened::Maybe)
-            });
-        if gone || scene.writers(fact.key, value).nth(1).is_some() {
-            return None;
-        }
-        let proof = reads(scene).find(|(at, f)| {
-            let passed_over = match f.act {
-                Act::Saw(ValueId::NULL) => scene.base.before(scene.op(put), scene.op(*at)),
-                Act::Saw(other) => {
-                    scene.writers(f.key, other).all(|w| scene.base.before(scene.op(put), op(scene, w)))
-                }
-                _ => false,
-            };
-            f.key == fact.key && passed_over
-        });
-        proof.map(|(at, _)| Finding::new("lost-message", put, Some(at)))
-    })
-}
-
-/// Two messages that came out in the other order than they were put in.
-fn reordered(scene: &Scene<'_>, taken: &[(usize, Fact, ValueId)]) -> Option<Finding> {
-    let put = |key, value| {
-        let mut writers = scene.writers(key, value);
-        match (writers.next(), writers.next()) {
-            (Some(only), None) => Some(op(scene, only)),
-            _ => None,
-        }
-    };
-    for &(late, f, a) in taken {
-        for &(early, g, b) in taken.iter().filter(|t| t.1.key == f.key && t.2 != a) {
-            let (Some(a), Some(b)) = (put(f.key, a), put(g.key, b)) else { continue };
-            if scene.base.before(a, b) && scene.base.before(scene.op(early), scene.op(late)) {
-                return Some(Finding::new("reordered-message", late, Some(early)));
-            }
-        }
-    }
-    None
-}
-
+/// The first rule that applies to sums.
 pub(crate) fn counter(scene: &Scene<'_>) -> Option<Finding> {
-    let number = |id: ValueId| scene.history.values.get(id).as_int().map(i128::from);
-    for (at, fact) in reads(scene) {
-        let Act::Saw(value) = fact.act else { continue };
-        let sum = if value == ValueId::NULL { Some(0) } else { number(value) };
-        let (Some(sum), read) = (sum, scene.op(at)) else { continue };
-        let start = scene.initial(fact.key).and_then(number).unwrap_or(0);
+    let sums: Vec<(usize, Fact, i64)> = scene
+        .core_facts()
+        .filter_map(|(at, f)| match f.act {
+            Act::Sum(sum) => Some((at, f, sum)),
+            _ => None,
+        })
+        .collect();
+    let grows = scene.facts.iter().all(|f| !matches!(f.act, Act::Added(n) if n < 0));
+    found_twice(scene, &sums).filter(|_| grows).or_else(|| out_of_range(scene, &sums)).or_else(|| {
+        let pairs = sums.iter().flat_map(|early| sums.iter().map(move |late| (early, late)));
+        let back = pairs
+            .filter(|(e, l)| e.1.key == l.1.key && scene.base.before(scene.op(e.0), scene.op(l.0)))
+            .find(|(e, l)| e.2 > l.2);
+        let (early, late) = back.filter(|_| grows).map(|(early, late)| (early.0, late.0))?;
+        let one_session = scene.op(early).session == scene.op(late).session;
+        Some(Finding::new(if one_session { "non-monotonic" } else { "inversion" }, late, Some(early)))
+    })
+}
+
+/// Two additions that both found the same sum.
+fn found_twice(scene: &Scene<'_>, sums: &[(usize, Fact, i64)]) -> Option<Finding> {
+    let adds =
+        |at: usize| scene.core_facts().any(|(a, f)| a == at && matches!(f.act, Act::Added(n) if n != 0));
+    sums.iter().enumerate().filter(|(_, first)| adds(first.0)).find_map(|(i, first)| {
+        let same = |second: &&(usize, Fact, i64)| {
+            second.1.key == first.1.key && second.2 == first.2 && adds(second.0)
+        };
+        let second = sums[i + 1..].iter().find(same)?;
+        Some(Finding::new("lost-update", second.0, Some(first.0)))
+    })
+}
+
+/// A sum that what was added before, and what may have been, cannot make.
+fn out_of_range(scene: &Scene<'_>, sums: &[(usize, Fact, i64)]) -> Option<Finding> {
+    sums.iter().find_map(|&(at, fact, sum)| {
+        let (sum, read) = (i128::from(sum), scene.op(at));
+        let start = scene.initial_value(fact.key).as_int().map_or(0, i128::from);
         let (mut low, mut high) = (start, start);
         for add in scene.facts.iter().filter(|f| f.key == fact.key && f.happened != Happened::No) {
-            let Act::Put(amount) = add.act else { continue };
-            let Some(amount) = number(amount) else { continue };
-            let added = op(scene, add);
-            if scene.base.before(read, added) {
+            let Act::Added(amount) = add.act else { continue };
+            let (amount, added) = (i128::from(amount), op(scene, add));
+            if std::ptr::eq(added, read) || scene.base.before(read, added) {
                 continue;
             }
             let surely = add.happened == Happened::Yes && scene.base.before(added, read);
             low += if surely { amount } else { amount.min(0) };
             high += if surely { amount } else { amount.max(0) };
         }
-        if sum < low || sum > high {
-            let detail = format!("It read {sum}; the increments allow {low} to {high}.");
-            return Some(Finding::new("counter-out-of-range", at, None).with(detail));
-        }
-    }
-    let grows = scene.facts.iter().all(|f| match f.act {
-        Act::Put(amount) => number(amount).is_some_and(|n| n >= 0),
-        _ => true,
-    });
-    let all: Vec<(usize, i128)> = reads(scene)
-        .filter_map(|(at, f)| match f.act {
-            Act::Saw(value) => Some((at, number(value)?)),
-            _ => None,
-        })
+        let detail = format!("It read {sum}; the increments allow {low} to {high}.");
+        (sum < low || sum > high).then(|| Finding::new("counter-out-of-range", at, None).with(detail))
+    })
+}
+
+/// More permits are out than there are: those that were surely got before the last of them was answered, less those that
+/// may have been given back by then.
+pub(crate) fn permits(scene: &Scene<'_>) -> Option<Finding> {
+    let got: Vec<(usize, Fact)> = scene
+        .core_facts()
+        .filter(|(_, f)| matches!(f.act, Act::Acquired(_)) && f.happened == Happened::Yes)
         .collect();
-    let pairs = all.iter().flat_map(|early| all.iter().map(move |late| (early, late)));
-    let back = pairs
-        .filter(|((e, _), (l, _))| scene.base.before(scene.op(*e), scene.op(*l)))
-        .find(|(e, l)| e.1 > l.1);
-    let (&(early, _), &(late, _)) = back.filter(|_| grows)?;
-    let one_session = scene.op(early).session == scene.op(late).session;
-    Some(Finding::new(if one_session { "non-monotonic" } else { "inversion" }, late, Some(early)))
+    got.iter().find_map(|&(last, fact)| {
+        let permits = scene.initial_value(fact.key).as_int().unwrap_or(1);
+        let until = match scene.base {
+            Base::RealTime => scene.op(last).ret,
+            Base::Program => NEVER,
+        };
+        let mut out = 0i64;
+        for f in scene.facts.iter().filter(|f| f.key == fact.key) {
+            match f.act {
+                Act::Acquired(_) if f.happened == Happened::Yes && op(scene, f).ret <= until => out += 1,
+                Act::Released(_) if f.happened != Happened::No && op(scene, f).invoke <= until => out -= 1,
+                _ => {}
+            }
+        }
+        let witness = got.iter().map(|(at, _)| *at).find(|&at| at != last && scene.op(at).ret <= until);
+        let detail = format!("At least {out} were out then, of {permits}.");
+        (out > permits).then(|| Finding::new("permits-exceeded", last, witness).with(detail))
+    })
 }
 
 pub(crate) fn lock(scene: &Scene<'_>) -> Option<Finding> {
@@ -282,7 +125,7 @@ fn shared(scene: &Scene<'_>) -> Option<Finding> {
         .filter(|(_, f)| matches!(f.act, Act::Acquired(_)) && f.happened == Happened::Yes)
         .collect();
     // A lease may expire while its holder believes: the model of fenced locks does not forbid it.
-    if scene.reading.lease {
+    if scene.reading.lease() {
         return None;
     }
     for (i, &(a, fa)) in got.iter().enumerate() {

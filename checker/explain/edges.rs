@@ -41,6 +41,7 @@ pub(crate) fn register(scene: &Scene<'_>) -> (Graph, Option<Circle>) {
     if scene.core.len() > NODES_MAX || scene.facts.iter().any(|f| f.act == Act::Changed) {
         return (graph, None);
     }
+    super::reasons::numbered(scene, &mut graph);
     let sights = sights(scene);
     let writes = writes(scene, &sights);
     for sight in &sights {

@@ -2,49 +2,85 @@
 //!
 //! Decided from names and values alone, so that a kind can be told over the whole history without running a model.
 
-use history::{Applied, History, Op, Outcome, Value, ValueId};
+use super::acts::Words;
+use crate::spec::{ModelName, NilRead, Spec};
+use history::{History, ValueId};
 
 /// The shapes of object that explanations know more about than that no order exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Family {
-    /// Values are written, read and compared: register, cas-register, multi-register, kv.
+    /// Values are written, read and compared, with versions or without.
     Register,
-    /// Elements are added and all of them read.
+    /// Elements are added, maybe removed, and looked for.
     Set,
-    /// Messages are put in and taken out, first in first out.
+    /// Values are appended, and read with their places.
+    Log,
+    /// Elements are put in and taken out.
     Queue,
-    /// Numbers are added and the sum is read.
+    /// Numbers are added and the sum is told.
     Counter,
     /// A lock is acquired and released, and may hand out tokens.
     Lock,
-    /// Anything else.
-    Other,
+    /// Permits are acquired and released.
+    Permits,
+    /// Ids are handed out.
+    Ids,
 }
 
 impl Family {
-    /// By the name of the model.
-    pub(crate) fn of(model: &str) -> Family {
+    /// Of each model.
+    pub(crate) fn of(model: ModelName) -> Family {
         match model {
-            "register" | "cas-register" | "multi-register" | "kv" => Family::Register,
-            "set" => Family::Set,
-            "queue" => Family::Queue,
-            "counter" => Family::Counter,
-            "mutex" | "lock" => Family::Lock,
-            _ => Family::Other,
+            ModelName::Register
+            | ModelName::CasRegister
+            | ModelName::VersionedRegister
+            | ModelName::RevisionRegister
+            | ModelName::MultiRegister
+            | ModelName::Kv => Family::Register,
+            ModelName::Set | ModelName::ElementSet => Family::Set,
+            ModelName::ListAppend | ModelName::AppendLog => Family::Log,
+            ModelName::Queue
+            | ModelName::Bag
+            | ModelName::Delivery
+            | ModelName::Stack
+            | ModelName::PriorityQueue => Family::Queue,
+            ModelName::Counter | ModelName::FetchAdd => Family::Counter,
+            ModelName::Mutex | ModelName::Lock => Family::Lock,
+            ModelName::Semaphore => Family::Permits,
+            ModelName::UniqueIds | ModelName::MonotonicIds => Family::Ids,
         }
     }
+}
 
-    /// How to call an object that has no key.
-    pub(crate) fn noun(self) -> &'static str {
-        match self {
-            Family::Register => "the register",
-            Family::Set => "the set",
-            Family::Queue => "the queue",
-            Family::Counter => "the counter",
-            Family::Lock => "the lock",
-            Family::Other => "the object",
-        }
+/// How to call an object of the model that has no key.
+pub(crate) fn noun(model: ModelName) -> &'static str {
+    match Family::of(model) {
+        Family::Register => "the register",
+        Family::Set => "the set",
+        Family::Log => "the list",
+        Family::Queue => match model {
+            ModelName::Bag => "the bag",
+            ModelName::Stack => "the stack",
+            _ => "the queue",
+        },
+        Family::Counter => "the counter",
+        Family::Lock => "the lock",
+        Family::Permits => "the semaphore",
+        Family::Ids => "the generator",
     }
+}
+
+/// Which of two elements is taken out first, if both are in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Due {
+    /// The one that was put in first.
+    First,
+    /// The one that was put in last.
+    Last,
+    /// The smaller one.
+    Smallest,
+    /// Either.
+    Any,
 }
 
 /// Whether an effect took place.
@@ -61,20 +97,90 @@ pub(crate) enum Happened {
 /// One thing that an operation did to one key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Act {
-    /// It saw `value`: a read, the comparison of a cas, a dequeue (null: empty), all members of a set, a sum.
+    /// It saw `value`: a read, the comparison of a cas, a taking out (null: empty), all members of a set or list.
     Saw(ValueId),
-    /// It put `value` there: a write, the exchange of a cas, an add, an enqueue, an increment.
+    /// It put `value` there: a write, the exchange of a cas, an add, an enqueue, an append.
     Put(ValueId),
     /// It put a value there that its own transaction replaced.
     Passed(ValueId),
-    /// It appended to what was there, or removed an element: what follows can no longer be told by values alone.
+    /// It changed something that values alone do not tell: an append to a string, a taking out that nobody heard of.
     Changed,
+    /// It saw which element would be taken next (null: none), and left it there.
+    Looked(ValueId),
+    /// It was told that these were all, after it had seen each of them.
+    Drained(ValueId),
+    /// It was told whether this element is in.
+    Told(ValueId, bool),
+    /// It took this element out of a set.
+    Removed(ValueId),
+    /// It saw what stands at this place (null: nothing yet).
+    At(i64, ValueId),
+    /// It was told a number, and whether it made it: an id, a version, the length of a list.
+    Number(i64, Made),
+    /// It was told this sum.
+    Sum(i64),
+    /// It added this to a sum.
+    Added(i64),
     /// It got the lock, with this token or null.
     Acquired(ValueId),
     /// It gave the lock back.
     Released(ValueId),
     /// The resource behind a lock let this `[token, value]` in.
     Guarded(ValueId),
+}
+
+/// Where a number comes from that an operation was told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Made {
+    /// The operation made it.
+    Here,
+    /// It found it.
+    Before,
+}
+
+impl Act {
+    /// Whether it tells something about the state.
+    pub(crate) fn observes(self) -> bool {
+        match self {
+            Act::Saw(_)
+            | Act::Looked(_)
+            | Act::Drained(_)
+            | Act::Told(..)
+            | Act::At(..)
+            | Act::Number(..)
+            | Act::Sum(_)
+            | Act::Acquired(_)
+            | Act::Guarded(_) => true,
+            Act::Put(_)
+            | Act::Passed(_)
+            | Act::Changed
+            | Act::Removed(_)
+            | Act::Added(_)
+            | Act::Released(_) => false,
+        }
+    }
+
+    /// Whether it may have changed the state.
+    pub(crate) fn changes(self) -> bool {
+        match self {
+            Act::Put(_)
+            | Act::Passed(_)
+            | Act::Changed
+            | Act::Removed(_)
+            | Act::Added(_)
+            | Act::Number(_, Made::Here)
+            | Act::Acquired(_)
+            | Act::Released(_)
+            | Act::Guarded(_) => true,
+            Act::Saw(_)
+            | Act::Looked(_)
+            | Act::Drained(_)
+            | Act::Told(..)
+            | Act::At(..)
+            | Act::Number(_, Made::Before)
+            | Act::Sum(_) => false,
+        }
+    }
 }
 
 /// An act with who did it and whether it happened.
@@ -91,12 +197,54 @@ pub(crate) struct Fact {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reading {
     pub(crate) family: Family,
+    pub(crate) model: ModelName,
     /// Whether a read of null says nothing.
     pub(crate) nil_unknown: bool,
+}
+
+impl Reading {
+    pub(crate) fn of(spec: &Spec) -> Reading {
+        Reading {
+            family: Family::of(spec.model),
+            model: spec.model,
+            nil_unknown: spec.nil_read == NilRead::Unknown,
+        }
+    }
+
     /// Whether the lock is a lease with fencing tokens.
-    pub(crate) lease: bool,
+    pub(crate) fn lease(self) -> bool {
+        self.model == ModelName::Lock
+    }
+
     /// Whether a missing key and an empty string are the same, and numbers are their digits.
-    pub(crate) strings: bool,
+    pub(crate) fn strings(self) -> bool {
+        self.model == ModelName::Kv
+    }
+
+    /// Whether values of registers stand in pairs with their versions.
+    pub(crate) fn versions(self) -> bool {
+        matches!(self.model, ModelName::VersionedRegister | ModelName::RevisionRegister)
+    }
+
+    /// Whether the numbers that operations are told only grow; else they only differ.
+    pub(crate) fn grows(self) -> bool {
+        self.model != ModelName::UniqueIds
+    }
+
+    /// Whether a message may come again.
+    pub(crate) fn again(self) -> bool {
+        self.model == ModelName::Delivery
+    }
+
+    /// Which element is taken out first.
+    pub(crate) fn due(self) -> Due {
+        match self.model {
+            ModelName::Queue => Due::First,
+            ModelName::Stack => Due::Last,
+            ModelName::PriorityQueue => Due::Smallest,
+            _ => Due::Any,
+        }
+    }
 }
 
 /// The facts of the whole history about the keys of `core` (about every key for transactions), by invocation. O(n).
@@ -104,7 +252,7 @@ pub(crate) fn facts(history: &History, core: &[u32], reading: Reading) -> Vec<Fa
     let mut keys: Vec<ValueId> = core.iter().map(|&i| history.ops[i as usize].key).collect();
     keys.sort_unstable();
     keys.dedup();
-    let words = Words::new(history);
+    let words = Words::new(history, &keys, reading);
     let mut facts = Vec::new();
     for (index, op) in history.ops.iter().enumerate() {
         if keys.binary_search(&op.key).is_ok() {
@@ -112,169 +260,4 @@ pub(crate) fn facts(history: &History, core: &[u32], reading: Reading) -> Vec<Fa
         }
     }
     facts
-}
-
-/// The function names as this history numbers them.
-struct Words {
-    names: Vec<(ValueId, Word)>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Word {
-    Read,
-    Put,
-    Cas,
-    Append,
-    Remove,
-    Txn,
-    Dequeue,
-    Acquire,
-    Release,
-}
-
-const NAMES: [(&str, Word); 15] = [
-    ("read", Word::Read),
-    ("get", Word::Read),
-    ("write", Word::Put),
-    ("put", Word::Put),
-    ("add", Word::Put),
-    ("enqueue", Word::Put),
-    ("cas", Word::Cas),
-    ("append", Word::Append),
-    ("remove", Word::Remove),
-    ("txn", Word::Txn),
-    ("dequeue", Word::Dequeue),
-    ("acquire", Word::Acquire),
-    ("release", Word::Release),
-    ("r", Word::Read),
-    ("w", Word::Put),
-];
-
-impl Words {
-    fn new(history: &History) -> Words {
-        let find =
-            |&(name, word): &(&str, Word)| history.values.find(&Value::text(name)).map(|id| (id, word));
-        Words { names: NAMES.iter().filter_map(find).collect() }
-    }
-
-    /// The act with its value as the string that a key-value store keeps.
-    fn plain(&self, history: &History, act: Act) -> Act {
-        let string = |id| match history.values.get(id) {
-            Value::Text(text) if text.is_empty() => ValueId::NULL,
-            value @ (Value::Bool(_) | Value::Int(_) | Value::Number(_)) => {
-                history.values.find(&Value::text(&value.to_string())).unwrap_or(id)
-            }
-            Value::Null | Value::Text(_) | Value::List(_) | Value::Map(_) => id,
-        };
-        match act {
-            Act::Saw(value) => Act::Saw(string(value)),
-            Act::Put(value) => Act::Put(string(value)),
-            Act::Passed(_) | Act::Changed | Act::Acquired(_) | Act::Released(_) | Act::Guarded(_) => act,
-        }
-    }
-
-    fn word(&self, f: ValueId) -> Option<Word> {
-        self.names.iter().find(|(id, _)| *id == f).map(|&(_, word)| word)
-    }
-
-    fn acts(&self, history: &History, op: &Op, index: u32, reading: Reading, out: &mut Vec<Fact>) {
-        let happened = match op.outcome {
-            Outcome::Ok if op.applied == Applied::No => Happened::No,
-            Outcome::Ok => Happened::Yes,
-            Outcome::Info => Happened::Maybe,
-            Outcome::Fail => Happened::No,
-        };
-        let answered = op.outcome == Outcome::Ok;
-        let plain = |act| if reading.strings { self.plain(history, act) } else { act };
-        let mut say = |key, happened, act| out.push(Fact { op: index, key, happened, act: plain(act) });
-        let Some(word) = self.word(op.f) else { return };
-        if reading.family == Family::Lock {
-            match word {
-                Word::Acquire => say(op.key, happened, Act::Acquired(op.output)),
-                Word::Release => say(op.key, happened, Act::Released(op.input)),
-                // The token is in what was written, or in what was read.
-                Word::Put => say(op.key, happened, Act::Guarded(op.input)),
-                Word::Read if answered => say(op.key, happened, Act::Guarded(op.output)),
-                Word::Read | Word::Cas | Word::Append | Word::Remove | Word::Txn | Word::Dequeue => {}
-            }
-            return;
-        }
-        match word {
-            Word::Read if answered && !(reading.nil_unknown && op.output == ValueId::NULL) => {
-                say(op.key, Happened::Yes, Act::Saw(op.output));
-            }
-            Word::Read => {}
-            Word::Dequeue if answered => say(op.key, happened, Act::Saw(op.output)),
-            // A dequeue without an answer may have taken any message.
-            Word::Dequeue if happened == Happened::Maybe => say(op.key, happened, Act::Changed),
-            Word::Dequeue => {}
-            Word::Put => say(op.key, happened, Act::Put(op.input)),
-            Word::Append | Word::Remove => say(op.key, happened, Act::Changed),
-            Word::Cas => {
-                let Some([old, new]) = history.values.get(op.input).as_list() else { return };
-                let (Some(old), Some(new)) = (history.values.find(old), history.values.find(new)) else {
-                    return;
-                };
-                match (answered, op.observed) {
-                    (true, Some(seen)) if happened == Happened::No => {
-                        say(op.key, Happened::Yes, Act::Saw(seen))
-                    }
-                    _ => {
-                        if happened != Happened::No {
-                            say(op.key, happened, Act::Saw(old));
-                        }
-                        say(op.key, happened, Act::Put(new));
-                    }
-                }
-            }
-            Word::Txn => {
-                let list = if answered { op.output } else { op.input };
-                self.transaction(history, history.values.get(list), happened, reading, &mut say);
-            }
-            Word::Acquire | Word::Release => {}
-        }
-    }
-
-    /// What a transaction saw from outside and left behind, key by key. Values inside a list have no number of their
-    /// own unless something else carries them, so unknown ones are skipped: nobody else can have seen them.
-    fn transaction(
-        &self,
-        history: &History,
-        list: &Value,
-        happened: Happened,
-        reading: Reading,
-        say: &mut impl FnMut(ValueId, Happened, Act),
-    ) {
-        let Some(items) = list.as_list() else { return };
-        let mut left: Vec<(&Value, &Value)> = Vec::new();
-        for item in items {
-            let Some([f, key, value]) = item.as_list() else { continue };
-            let word =
-                history.values.find(f).and_then(|id| self.word(id)).or_else(|| {
-                    NAMES.iter().find(|(name, _)| f.as_text() == Some(name)).map(|&(_, word)| word)
-                });
-            let earlier = left.iter().position(|(k, _)| *k == key);
-            match (word, earlier) {
-                (Some(Word::Read), None) if reading.nil_unknown && *value == Value::Null => {}
-                (Some(Word::Read), None) if happened == Happened::Yes => {
-                    if let (Some(k), Some(v)) = (history.values.find(key), history.values.find(value)) {
-                        say(k, happened, Act::Saw(v));
-                    }
-                }
-                (Some(Word::Put), None) => left.push((key, value)),
-                (Some(Word::Put), Some(at)) => {
-                    if let (Some(k), Some(v)) = (history.values.find(key), history.values.find(left[at].1)) {
-                        say(k, happened, Act::Passed(v));
-                    }
-                    left[at].1 = value;
-                }
-                _ => {}
-            }
-        }
-        for (key, value) in left {
-            if let (Some(k), Some(v)) = (history.values.find(key), history.values.find(value)) {
-                say(k, happened, Act::Put(v));
-            }
-        }
-    }
 }

@@ -1,7 +1,8 @@
-//! Reasons for sets, queues and locks, where they are short. Counters have none: their proof is the table of orders.
+//! Reasons for sets, lists, queues, locks and numbers, where they are short. Counters have none: their proof is the table of
+//! orders.
 
 use super::edges::{base, saturate};
-use super::facts::{Act, Fact, Family, Happened};
+use super::facts::{Act, Due, Fact, Family, Happened, Made};
 use super::graph::{Circle, Graph};
 use super::scene::Scene;
 use history::results::Why;
@@ -17,11 +18,12 @@ pub(crate) fn reasons(scene: &Scene<'_>) -> (Graph, Option<Circle>) {
     }
     match scene.reading.family {
         Family::Register => super::edges::register(scene),
-        Family::Set => set(scene),
+        Family::Set | Family::Log => set(scene),
         Family::Queue => queue(scene),
         Family::Lock => lock(scene),
-        Family::Counter | Family::Other => {
+        Family::Counter | Family::Permits | Family::Ids => {
             let mut graph = base(scene);
+            numbered(scene, &mut graph);
             let circle = saturate(&mut graph, scene, |_| false);
             (graph, circle)
         }
@@ -31,9 +33,7 @@ pub(crate) fn reasons(scene: &Scene<'_>) -> (Graph, Option<Circle>) {
 /// A growing set: who saw an element comes after its add, who did not see it comes before.
 fn set(scene: &Scene<'_>) -> (Graph, Option<Circle>) {
     let mut graph = base(scene);
-    if scene.facts.iter().any(|f| f.act == Act::Changed) {
-        return (graph, None);
-    }
+    numbered(scene, &mut graph);
     let adds: Vec<(usize, ValueId, ValueId)> = scene
         .core_facts()
         .filter_map(|(at, f)| match f.act {
@@ -75,10 +75,35 @@ fn set(scene: &Scene<'_>) -> (Graph, Option<Circle>) {
 }
 
 /// Whether a read of all members saw `element`.
-pub(crate) fn contains(scene: &Scene<'_>, read: Fact, element: ValueId) -> bool {
-    let Act::Saw(members) = read.act else { return false };
-    let element = scene.history.values.get(element);
-    scene.history.values.get(members).as_list().is_some_and(|members| members.contains(element))
+fn contains(scene: &Scene<'_>, read: Fact, element: ValueId) -> bool {
+    super::classify_elements::holds(scene, &read, element) == Some(true)
+}
+
+/// Numbers that only grow say who came first: whoever was told the smaller one, and of one number who made it.
+pub(crate) fn numbered(scene: &Scene<'_>, graph: &mut Graph) {
+    if !scene.reading.grows() {
+        return;
+    }
+    let told: Vec<(usize, ValueId, i64, Made)> = scene
+        .core_facts()
+        .filter_map(|(at, f)| match f.act {
+            Act::Number(n, made) if f.happened == Happened::Yes => Some((at, f.key, n, made)),
+            _ => None,
+        })
+        .collect();
+    for &(a, key, small, made) in &told {
+        for &(b, _, large, found) in told.iter().filter(|b| b.1 == key && b.0 != a) {
+            let (la, lb) = (scene.label(a), scene.label(b));
+            let text = match (made, found) {
+                _ if small < large => format!("{la} was told {small} and {lb} {large}, and they only grow"),
+                (Made::Here, Made::Before) if small == large => {
+                    format!("{lb} found {small}, which {la} made")
+                }
+                _ => continue,
+            };
+            graph.add(a, b, Why::Version, Vec::new(), text);
+        }
+    }
 }
 
 /// Whether the object held `element` before everything.
@@ -95,7 +120,7 @@ struct Message {
     taken: Option<usize>,
 }
 
-/// A first-in-first-out queue whose messages differ.
+/// What elements that differ are put into and taken out of.
 fn queue(scene: &Scene<'_>) -> (Graph, Option<Circle>) {
     let mut graph = base(scene);
     let messages = messages(scene);
@@ -139,7 +164,7 @@ fn messages(scene: &Scene<'_>) -> Vec<Message> {
         .collect()
 }
 
-/// One round of: what was put in first comes out first; who found the queue empty came before a message was put in or
+/// One round of: what was put in first comes out first, where it is so; who found the queue empty came before a message was put in or
 /// after it was taken.
 fn first_in_first_out(
     graph: &mut Graph,
@@ -154,6 +179,9 @@ fn first_in_first_out(
             (scene.label(a.put), scene.label(taken_a), scene.value(a.value));
         for b in messages.iter().filter(|b| b.put != a.put && b.key == a.key) {
             let Some(taken_b) = b.taken else { continue };
+            if scene.reading.due() != Due::First {
+                continue;
+            }
             if let Some(path) = graph.path(a.put, b.put) {
                 let text = format!(
                     "{value} was put in before {} ({{}}), and a queue gives them out in that order",

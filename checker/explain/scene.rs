@@ -75,7 +75,8 @@ impl<'a> Scene<'a> {
     fn sees_single_values(&self) -> bool {
         match self.reading.family {
             Family::Register | Family::Queue => true,
-            Family::Set | Family::Counter | Family::Lock | Family::Other => false,
+            Family::Set | Family::Log | Family::Counter => false,
+            Family::Lock | Family::Permits | Family::Ids => false,
         }
     }
 
@@ -128,16 +129,20 @@ impl<'a> Scene<'a> {
 
     /// The number of the value before everything under `key`; none if no event names it.
     pub(crate) fn initial(&self, key: ValueId) -> Option<ValueId> {
+        self.history.values.find(self.initial_value(key))
+    }
+
+    /// The value before everything under `key`.
+    pub(crate) fn initial_value(&self, key: ValueId) -> &'a Value {
         match self.initial {
             Value::Map(entries) => {
                 // Keys of a JSON map are strings, whatever they are in the history.
                 let key = self.history.values.get(key);
                 let text = key.to_string();
                 let named = |k: &Value| k == key || k.as_text() == Some(&text);
-                let value = entries.iter().find(|(k, _)| named(k)).map_or(&Value::Null, |(_, v)| v);
-                self.history.values.find(value)
+                entries.iter().find(|(k, _)| named(k)).map_or(&Value::Null, |(_, v)| v)
             }
-            other => self.history.values.find(other),
+            other => other,
         }
     }
 
@@ -148,7 +153,7 @@ impl<'a> Scene<'a> {
     /// How to call the object behind `key`.
     pub(crate) fn object(&self, key: ValueId) -> String {
         match key {
-            ValueId::NULL => self.reading.family.noun().to_string(),
+            ValueId::NULL => super::facts::noun(self.reading.model).to_string(),
             key => plain_text(self.history.values.get(key)),
         }
     }

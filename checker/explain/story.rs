@@ -4,7 +4,7 @@ use super::classify::Finding;
 use super::facts::{Act, Family};
 use super::scene::Scene;
 use super::words::{duration, moment, number};
-use history::{NEVER, NO_TIME, Op, Outcome, ValueId};
+use history::{NEVER, NO_TIME, Op, Outcome, Value, ValueId};
 
 /// The story of a core. `minimal` is what was proved about its size.
 pub(crate) fn story(scene: &Scene<'_>, finding: &Finding, texts: &[String], minimal: bool) -> String {
@@ -50,7 +50,12 @@ fn first(scene: &Scene<'_>, finding: &Finding, texts: &[String]) -> String {
     let done = past(scene, witness, texts, true);
     let gap = earlier(scene, witness, victim);
     match finding.kind {
-        "stale-read" | "set-stale" | "not-read-your-writes" => {
+        "stale-read"
+        | "set-stale"
+        | "not-read-your-writes"
+        | "set-resurrected"
+        | "false-empty"
+        | "out-of-turn" => {
             let it = if same { "it had itself".to_string() } else { format!("{other} had") };
             format!("{opening}, {who} {did}, although {it} {done}{}.", acknowledged(scene, witness, &gap))
         }
@@ -110,6 +115,26 @@ fn first(scene: &Scene<'_>, finding: &Finding, texts: &[String]) -> String {
                 when(scene.op(victim), false)
             )
         }
+        "duplicate-id" => {
+            format!("{opening}, {who} {did}, although {other} had {done}{}, too.", finished(&gap))
+        }
+        "id-went-back" => {
+            let it = if same { "it had itself already" } else { "had already" };
+            let it = if same { it.to_string() } else { format!("{other} {it}") };
+            format!("{opening}, {who} {did}, although {it} {done}{}.", finished(&gap))
+        }
+        "permits-exceeded" => {
+            format!("{opening}, {who} {did}, although {other} had {done} and others may have, too.")
+        }
+        "incompatible-order" => {
+            let first = past(scene, witness, texts, false);
+            format!(
+                "{}, {other} {first}, and {} {who} {did}.",
+                when(scene.op(witness), true),
+                when(scene.op(victim), false)
+            )
+        }
+        "duplicate-append" => format!("{opening}, {who} {did}, where {other} had {done} only once."),
         "duplicate-delivery" => {
             format!("{opening}, {who} {did}, which {other} had already taken{}.", finished(&gap))
         }
@@ -162,19 +187,61 @@ fn past(scene: &Scene<'_>, position: usize, texts: &[String], perfect: bool) -> 
         }
         (Family::Register, "write" | "put") => {
             let wrote = if perfect { "written" } else { "wrote" };
-            format!("{wrote} {object}{}{}", scene.value(op.input), node("through"))
+            let made = match scene.history.values.get(op.output).as_list() {
+                Some([version, _]) if scene.reading.versions() => format!(" as version {version}"),
+                _ => String::new(),
+            };
+            format!("{wrote} {object}{}{made}{}", scene.value(op.input), node("through"))
         }
-        (Family::Set, "read") => {
+        (Family::Set | Family::Log, "read") => {
             format!("read {}{}{}", texts[position].trim_start_matches("read → "), in_key, node("from"))
+        }
+        (Family::Set, "contains") => {
+            let told = if perfect { "been told" } else { "was told" };
+            let is = if scene.value(op.output) == "true" { "is" } else { "is not" };
+            format!("{told} that {} {is} in {}{}", scene.value(op.input), scene.object(op.key), node("by"))
+        }
+        (Family::Set, "remove") => {
+            format!("removed {} from {}{}", scene.value(op.input), scene.object(op.key), node("through"))
         }
         (Family::Set | Family::Counter, "add") => {
             format!("added {}{in_key}{}", scene.value(op.input), node("through"))
         }
-        (Family::Queue, "enqueue") => format!("put {}{in_key}{}", scene.value(op.input), node("through")),
-        (Family::Queue, "dequeue") if op.output == ValueId::NULL => {
+        (Family::Log, "append") => {
+            let place = match scene.history.values.get(op.output) {
+                Value::Int(offset) if op.outcome == Outcome::Ok && op.output != op.input => {
+                    format!(" at {offset}")
+                }
+                _ => String::new(),
+            };
+            format!("appended {}{place}{in_key}{}", scene.value(op.input), node("through"))
+        }
+        (Family::Ids, "generate") => {
+            let given = if perfect { "been given" } else { "was given" };
+            format!("{given} {}{}", scene.value(op.output), node("by"))
+        }
+        (Family::Permits, "acquire") => {
+            format!("got a permit{}{}", in_key.replacen(" on ", " of ", 1), node("through"))
+        }
+        (Family::Queue, "peek") if op.output == ValueId::NULL => {
             format!("found {} empty{}", scene.object(op.key), node("through"))
         }
-        (Family::Queue, "dequeue") => {
+        (Family::Queue, "peek") => {
+            let saw = if perfect { "seen" } else { "saw" };
+            format!("{saw} {}{in_key}{}", scene.value(op.output), node("through"))
+        }
+        (Family::Queue, "drain") => {
+            let all = texts[position].trim_start_matches("drain → ");
+            format!("drained {}{} and got {all}", scene.object(op.key), node("through"))
+        }
+        (Family::Queue, "push" | "insert") => {
+            format!("put {}{in_key}{}", scene.value(op.input), node("through"))
+        }
+        (Family::Queue, "enqueue") => format!("put {}{in_key}{}", scene.value(op.input), node("through")),
+        (Family::Queue, "dequeue" | "pop" | "delete-min") if op.output == ValueId::NULL => {
+            format!("found {} empty{}", scene.object(op.key), node("through"))
+        }
+        (Family::Queue, "dequeue" | "pop" | "delete-min") => {
             let took = if perfect { "taken" } else { "took" };
             format!("{took} {}{in_key}{}", scene.value(op.output), node("through"))
         }
@@ -187,9 +254,10 @@ fn past(scene: &Scene<'_>, position: usize, texts: &[String], perfect: bool) -> 
 
 fn preposition(f: &str) -> &'static str {
     match f {
-        "enqueue" => "into",
-        "dequeue" | "read" => "from",
-        "add" => "to",
+        "enqueue" | "insert" => "into",
+        "dequeue" | "pop" | "delete-min" | "read" => "from",
+        "peek" => "in",
+        "add" | "append" => "to",
         _ => "on",
     }
 }
@@ -254,6 +322,7 @@ fn no_reply(scene: &Scene<'_>, i: usize, fate: &str) -> String {
     };
     let what = scene.core_facts().find_map(|(at, f)| match f.act {
         Act::Put(value) if at == i => Some(format!(" of {}", scene.value(value))),
+        Act::Added(amount) if at == i => Some(format!(" of {amount}")),
         _ => None,
     });
     let f = scene.history.values.get(op.f);

@@ -39,6 +39,46 @@ fn step(state: &State, op: &CoreOp, model: ModelName) -> Option<State> {
         }
         (ModelName::Queue, "dequeue") if answer == "empty" => object.is_empty(),
         (ModelName::Queue, "dequeue") => object.pop_front().as_deref() == Some(answer),
+        (ModelName::ListAppend, "append") => {
+            object.push_back(words[1].to_string());
+            true
+        }
+        (ModelName::ListAppend, "read") => {
+            let inside = answer.trim_matches(|c| c == '[' || c == ']');
+            inside.split_whitespace().eq(object.iter().map(String::as_str))
+        }
+        (ModelName::Bag, "enqueue") | (ModelName::Stack, "push") => {
+            object.push_back(words[1].to_string());
+            true
+        }
+        (ModelName::Bag, "dequeue") | (ModelName::Stack, "pop") if answer == "empty" => object.is_empty(),
+        (ModelName::Stack, "pop") => object.pop_back().as_deref() == Some(answer),
+        (ModelName::Stack, "peek") => object.back().map(String::as_str) == Some(answer),
+        (ModelName::Bag, "dequeue") => {
+            let at = object.iter().position(|held| held == answer);
+            at.and_then(|at| object.remove(at)).is_some()
+        }
+        (ModelName::MonotonicIds, "generate") => {
+            let number = |id: &str| id.parse::<i64>().expect("a number");
+            let grown = object.back().is_none_or(|last| number(last) < number(answer));
+            object.push_back(answer.to_string());
+            grown
+        }
+        (ModelName::RevisionRegister, "write") => {
+            // The version, where it was told, and the value.
+            let number = |version: &str| version.parse::<i64>().expect("a number");
+            let told = answer.strip_prefix("version ");
+            let last = object.front().map_or(0, |version| number(version));
+            *object = VecDeque::from([told.unwrap_or("?").to_string(), words[1].to_string()]);
+            told.is_some_and(|version| last < number(version))
+        }
+        (ModelName::RevisionRegister, "read") => {
+            let (value, version) = answer.split_once(" at version ").expect("value and version");
+            match (object.front(), object.back()) {
+                (Some(held), Some(last)) => held == version && last == value,
+                (_, _) => version == "0" && value == "null",
+            }
+        }
         (ModelName::Mutex, "acquire") => {
             let free = object.is_empty();
             object.push_back(op.process.to_string());
@@ -227,6 +267,29 @@ fn random(model: ModelName, property: Property, unique: bool, most: usize, dice:
         let known = written[dice.below(written.len() as u64) as usize].clone();
         let unanswered = dice.below(6) == 0;
         let (text, changes) = match (model, dice.below(5)) {
+            (ModelName::ListAppend, 0..=2) => (format!("append {key} {value}"), true),
+            (ModelName::ListAppend, _) => {
+                let mut chosen: Vec<String> = written[1..].to_vec();
+                chosen.truncate(dice.below(written.len() as u64 + 1) as usize);
+                if dice.below(4) == 0 {
+                    chosen.reverse();
+                }
+                (format!("read {key} null -> [{}]", chosen.join(" ")), false)
+            }
+            (ModelName::Bag, 0..=1) => (format!("enqueue {key} {value}"), true),
+            (ModelName::Bag, _) => (format!("dequeue {key} null -> {known}"), false),
+            (ModelName::Stack, 0..=1) => (format!("push {key} {value}"), true),
+            (ModelName::Stack, 2..=3) => (format!("pop {key} null -> {known}"), false),
+            (ModelName::Stack, _) => (format!("peek {key} null -> {known}"), false),
+            (ModelName::MonotonicIds, _) => (format!("generate {key} null -> {}", 1 + dice.below(6)), false),
+            (ModelName::RevisionRegister, 0..=2) => {
+                let version = 1 + dice.below(5);
+                (format!("write {key} {value} -> [{version} {value}]"), false)
+            }
+            (ModelName::RevisionRegister, _) if known == "null" => {
+                (format!("read {key} null -> null"), false)
+            }
+            (ModelName::RevisionRegister, _) => (format!("read {key} null -> {known}"), false),
             (ModelName::Mutex, 0..=2) => (format!("acquire {key} null"), true),
             (ModelName::Mutex, _) => (format!("release {key} null"), true),
             (ModelName::Queue, 0..=1) => (format!("enqueue {key} {value}"), true),
@@ -242,6 +305,9 @@ fn random(model: ModelName, property: Property, unique: bool, most: usize, dice:
             (_, 0..=1) => (format!("write {key} {value}"), true),
             (_, _) => (format!("read {key} null -> {known}"), false),
         };
+        if let (ModelName::RevisionRegister, Some((_, pair))) = (model, text.split_once(" -> [")) {
+            written.push(format!("[{pair}"));
+        }
         if changes && model != ModelName::Mutex {
             written.push(value.to_string());
         }
@@ -292,6 +358,33 @@ fn explanations_of_queues_are_proofs() {
 fn explanations_of_locks_are_proofs() {
     assert!(check(ModelName::Mutex, Property::Linearizable, false, 200, 6) > 10);
     check(ModelName::Mutex, Property::Sequential, false, 100, 6);
+}
+
+#[test]
+fn explanations_of_lists_are_proofs() {
+    for property in Property::all() {
+        assert!(check(ModelName::ListAppend, property, true, 200, 6) > 50);
+        check(ModelName::ListAppend, property, false, 100, 6);
+    }
+}
+
+#[test]
+fn explanations_of_bags_and_stacks_are_proofs() {
+    for model in [ModelName::Bag, ModelName::Stack] {
+        for property in Property::all() {
+            check(model, property, true, 150, 6);
+            check(model, property, false, 100, 6);
+        }
+    }
+}
+
+#[test]
+fn explanations_of_numbers_are_proofs() {
+    for model in [ModelName::MonotonicIds, ModelName::RevisionRegister] {
+        for property in Property::all() {
+            assert!(check(model, property, true, 200, 6) > 50);
+        }
+    }
 }
 
 #[test]

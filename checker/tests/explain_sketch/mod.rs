@@ -8,6 +8,8 @@
 
 #![allow(dead_code)] // Each test file uses a part.
 
+pub mod plan;
+
 use checker::{Counterexample, ModelName, Spec};
 use history::results::Anomaly;
 use history::{Applied, History, NEVER, NO_TIME, Op, Outcome, Value, ValueId};
@@ -102,7 +104,7 @@ fn lines(sketch: &str) -> impl Iterator<Item = &str> {
     sketch.lines().map(str::trim).filter(|line| !line.is_empty())
 }
 
-/// `null`, a number, a word, or a list `[a b [c]]`.
+/// `null`, `true`, a number, a word, or a list `[a b [c]]`.
 fn value(text: &str) -> Value {
     let spaced = text.replace('[', " [ ").replace(']', " ] ");
     let mut stack: Vec<Vec<Value>> = vec![Vec::new()];
@@ -114,6 +116,7 @@ fn value(text: &str) -> Value {
                 stack.last_mut().expect("a list was opened").push(Value::list(items));
             }
             "null" => stack.last_mut().expect("not closed").push(Value::Null),
+            "true" | "false" => stack.last_mut().expect("not closed").push(Value::Bool(word == "true")),
             word => {
                 let value = word.parse::<i64>().map_or_else(|_| Value::text(word), Value::Int);
                 stack.last_mut().expect("not closed").push(value);

@@ -1,6 +1,6 @@
 //! The small verifier: no verdict is reported before this has accepted its evidence. Shares no code with the searches.
 
-use crate::model::Model;
+use crate::model::{Advance, Model};
 use crate::problem::{ObjOp, Problem};
 use crate::verdict::{Counterexample, Property};
 use history::NEVER;
@@ -13,6 +13,61 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// # Errors
 /// What is wrong, in words.
 pub fn replay<M: Model>(problem: &Problem<M>, order: &[u32], property: Property) -> Result<(), String> {
+    match replay_unless(problem, order, property, &AtomicBool::new(false)) {
+        Ok(()) => Ok(()),
+        Err(Refused::Wrong(what)) => Err(what),
+        Err(Refused::TooLarge) => Err("nobody stops it, and it stopped".to_string()),
+    }
+}
+
+/// [`replay`] that ends as [`Refused::TooLarge`] soon after `stop` is set.
+///
+/// # Errors
+/// Why it is not accepted.
+pub fn replay_unless<M: Model>(
+    problem: &Problem<M>,
+    order: &[u32],
+    property: Property,
+    stop: &AtomicBool,
+) -> Result<(), Refused> {
+    let ops = ordered(problem, order, property).map_err(Refused::Wrong)?;
+    let illegal =
+        |op: &ObjOp<M::Op>| Refused::Wrong(format!("operation {} is illegal in its place", op.source));
+    // Several states at once only where a model leaves open what happened.
+    let (mut states, mut next) = (vec![problem.model.init()], Vec::new());
+    for (n, op) in ops.iter().enumerate() {
+        if n % FREE == FREE - 1 && stop.load(Ordering::Relaxed) {
+            return Err(Refused::TooLarge);
+        }
+        if let [state] = &mut states[..] {
+            match problem.model.advance(state, op.op) {
+                Advance::Done => continue,
+                Advance::Illegal => return Err(illegal(op)),
+                Advance::Open => {}
+            }
+        }
+        for state in &states {
+            problem.model.step(state, op.op, &mut |s| {
+                if !next.contains(&s) {
+                    next.push(s);
+                }
+            });
+        }
+        if next.is_empty() {
+            return Err(illegal(op));
+        }
+        std::mem::swap(&mut states, &mut next);
+        next.clear();
+    }
+    Ok(())
+}
+
+/// The operations in this order, if each that returned is there, each at most once, and the property's order is kept.
+fn ordered<'p, M: Model>(
+    problem: &'p Problem<M>,
+    order: &[u32],
+    property: Property,
+) -> Result<Vec<&'p ObjOp<M::Op>>, String> {
     let ops = in_order(problem, order)?;
     let answered = problem.ops.iter().filter(|op| !op.indeterminate()).count();
     let ordered = ops.iter().filter(|op| !op.indeterminate()).count();
@@ -39,23 +94,7 @@ pub fn replay<M: Model>(problem: &Problem<M>, order: &[u32], property: Property)
             }
         }
     }
-    // Several states at once only where a model leaves open what happened.
-    let (mut states, mut next) = (vec![problem.model.init()], Vec::new());
-    for op in &ops {
-        for state in &states {
-            problem.model.step(state, op.op, &mut |s| {
-                if !next.contains(&s) {
-                    next.push(s);
-                }
-            });
-        }
-        if next.is_empty() {
-            return Err(format!("operation {} is illegal in its place", op.source));
-        }
-        std::mem::swap(&mut states, &mut next);
-        next.clear();
-    }
-    Ok(())
+    Ok(ops)
 }
 
 /// The operations that `order` names, each at most once. O(operations), where it is nearly the order of invocations.
@@ -90,12 +129,12 @@ fn near<T>(by_source: &[(u32, T)], last: usize, source: u32) -> Option<usize> {
     part.binary_search_by_key(&source, |(source, _)| *source).ok().map(|at| low + at)
 }
 
-/// Why a refutation was not accepted.
+/// Why evidence was not accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refused {
     /// The evidence is wrong: a bug.
     Wrong(String),
-    /// The core is too large to be refuted again within so many steps.
+    /// It takes too long to look at.
     TooLarge,
 }
 
@@ -105,7 +144,7 @@ pub const REFUTE_MAX: usize = 500_000;
 /// So many operations a refutation may look at, over all its configurations: a few seconds.
 const LOOKS_MAX: usize = 2_000_000_000;
 
-/// So many configurations are looked at without asking whether to stop.
+/// So many configurations, or operations, are looked at without asking whether to stop.
 const FREE: usize = 1_000;
 
 /// Cores with more operations are not refuted again.

@@ -9,13 +9,14 @@
 
 use crate::decode::{function, must_apply, refuse, unknown};
 use crate::exact::{Exact, Held, bag, priority_queue};
-use crate::model::{IllFormed, Model};
+use crate::model::{Advance, IllFormed, Model};
 use crate::problem::{ObjOp, Problem};
 use crate::register::initial_list;
 use crate::spec::{ModelName, Setup, Specified};
 use crate::verdict::Property;
 use history::{Interner, Op, Outcome, ValueId};
 use rustc_hash::FxHashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Which element is taken.
@@ -110,19 +111,68 @@ impl Container {
         }
     }
 
-    /// Where in `state` the element lies that would be taken, if it is one that may be.
-    fn place(&self, state: &[i64], element: i64) -> Option<usize> {
-        let next = match self.discipline {
-            Discipline::Bag => state.binary_search(&element).ok(),
-            Discipline::Stack => state.len().checked_sub(1),
-            Discipline::PriorityQueue => (!state.is_empty()).then_some(0),
-        };
-        next.filter(|&at| state[at] == element)
+    /// Whether `element` may be taken from `inside`.
+    fn takes(&self, inside: &Inside, element: i64) -> bool {
+        match (self.discipline, inside) {
+            (Discipline::PriorityQueue, Inside::Sorted(all)) => {
+                all.first_key_value().is_some_and(|(&first, _)| first == element)
+            }
+            (_, Inside::Sorted(all)) => all.contains_key(&element),
+            (_, Inside::Stacked(all)) => all.last() == Some(&element),
+        }
     }
 }
 
-fn without(state: &[i64], at: usize) -> Arc<[i64]> {
-    state[..at].iter().chain(&state[at + 1..]).copied().collect()
+/// What is in a container.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Inside {
+    /// In the order of their coming.
+    Stacked(Vec<i64>),
+    /// How often each is there.
+    Sorted(BTreeMap<i64, u32>),
+}
+
+impl Inside {
+    fn is_empty(&self) -> bool {
+        match self {
+            Inside::Stacked(all) => all.is_empty(),
+            Inside::Sorted(all) => all.is_empty(),
+        }
+    }
+
+    fn put(&mut self, element: i64) {
+        match self {
+            Inside::Stacked(all) => all.push(element),
+            Inside::Sorted(all) => *all.entry(element).or_default() += 1,
+        }
+    }
+
+    /// Takes one that is there: of a stack the last one, which it is.
+    fn take(&mut self, element: i64) {
+        match self {
+            Inside::Stacked(all) => {
+                all.pop();
+            }
+            Inside::Sorted(all) => {
+                if let Some(times) = all.get_mut(&element) {
+                    *times -= 1;
+                    if *times == 0 {
+                        all.remove(&element);
+                    }
+                }
+            }
+        }
+    }
+
+    /// All, what came first or is smallest first. O(n).
+    pub fn all(&self) -> Vec<i64> {
+        match self {
+            Inside::Stacked(all) => all.clone(),
+            Inside::Sorted(all) => {
+                all.iter().flat_map(|(&element, &times)| (0..times).map(move |_| element)).collect()
+            }
+        }
+    }
 }
 
 impl Specified for Container {
@@ -144,8 +194,7 @@ impl Specified for Container {
 }
 
 impl Model for Container {
-    /// A stack in its order, the others ascending.
-    type State = Arc<[i64]>;
+    type State = Arc<Inside>;
     type Op = ContainerOp;
 
     fn decode(&mut self, values: &mut Interner, op: &Op) -> Result<Option<ContainerOp>, IllFormed> {
@@ -171,47 +220,58 @@ impl Model for Container {
         })
     }
 
-    fn init(&self) -> Arc<[i64]> {
-        self.initial.clone()
+    fn init(&self) -> Arc<Inside> {
+        let mut inside = match self.discipline {
+            Discipline::Stack => Inside::Stacked(Vec::new()),
+            Discipline::Bag | Discipline::PriorityQueue => Inside::Sorted(BTreeMap::new()),
+        };
+        self.initial.iter().for_each(|&element| inside.put(element));
+        Arc::new(inside)
     }
 
-    fn step(&self, state: &Arc<[i64]>, op: ContainerOp, out: &mut impl FnMut(Arc<[i64]>)) {
-        match op {
+    fn step(&self, state: &Arc<Inside>, op: ContainerOp, out: &mut impl FnMut(Arc<Inside>)) {
+        let mut next = state.clone();
+        match (self.advance(&mut next, op), &**state) {
+            (Advance::Done, _) => out(next),
+            (Advance::Open, Inside::Sorted(all)) => {
+                for &element in all.keys() {
+                    let mut without = state.clone();
+                    Arc::make_mut(&mut without).take(element);
+                    out(without);
+                }
+            }
+            (Advance::Illegal, _) | (Advance::Open, Inside::Stacked(_)) => {}
+        }
+    }
+
+    fn advance(&self, state: &mut Arc<Inside>, op: ContainerOp) -> Advance {
+        let legal = match op {
             ContainerOp::Put(element) => {
-                let at = match self.discipline {
-                    Discipline::Stack => state.len(),
-                    Discipline::Bag | Discipline::PriorityQueue => {
-                        state.partition_point(|&held| held < element)
-                    }
-                };
-                out(state[..at].iter().chain([&element]).chain(&state[at..]).copied().collect());
+                Arc::make_mut(state).put(element);
+                true
             }
             ContainerOp::Take(element) => {
-                if let Some(at) = self.place(state, element) {
-                    out(without(state, at));
+                let takes = self.takes(state, element);
+                if takes {
+                    Arc::make_mut(state).take(element);
                 }
+                takes
             }
-            ContainerOp::Peek(element) => {
-                if self.place(state, element).is_some() {
-                    out(state.clone());
+            ContainerOp::Peek(element) => self.takes(state, element),
+            ContainerOp::Empty => state.is_empty(),
+            ContainerOp::TakeUnheard => {
+                let next = match (&**state, self.discipline) {
+                    (Inside::Stacked(all), _) => all.last().copied(),
+                    (Inside::Sorted(all), Discipline::Bag) if all.len() > 1 => return Advance::Open,
+                    (Inside::Sorted(all), _) => all.keys().next().copied(),
+                };
+                if let Some(element) = next {
+                    Arc::make_mut(state).take(element);
                 }
+                true
             }
-            ContainerOp::Empty => {
-                if state.is_empty() {
-                    out(state.clone());
-                }
-            }
-            ContainerOp::TakeUnheard => match self.discipline {
-                _ if state.is_empty() => out(state.clone()),
-                Discipline::Stack => out(without(state, state.len() - 1)),
-                Discipline::PriorityQueue => out(without(state, 0)),
-                Discipline::Bag => {
-                    for at in (0..state.len()).filter(|&at| at == 0 || state[at] != state[at - 1]) {
-                        out(without(state, at));
-                    }
-                }
-            },
-        }
+        };
+        if legal { Advance::Done } else { Advance::Illegal }
     }
 
     fn is_pure(&self, op: ContainerOp) -> bool {
@@ -221,17 +281,20 @@ impl Model for Container {
         }
     }
 
-    fn only_in(&self, op: ContainerOp) -> Option<Arc<[i64]>> {
+    fn only_in(&self, op: ContainerOp) -> Option<Arc<Inside>> {
         match op {
-            ContainerOp::Empty => Some(Arc::from([])),
+            ContainerOp::Empty => Some(Container::new(self.discipline, &[]).init()),
             ContainerOp::Put(_) | ContainerOp::Take(_) | ContainerOp::Peek(_) | ContainerOp::TakeUnheard => {
                 None
             }
         }
     }
 
-    fn state_bytes(&self, state: &Arc<[i64]>) -> usize {
-        state.len() * 8 + 32
+    fn state_bytes(&self, state: &Arc<Inside>) -> usize {
+        match &**state {
+            Inside::Stacked(all) => all.len() * 8 + 56,
+            Inside::Sorted(all) => all.len() * 18 + 64,
+        }
     }
 
     /// Elements can be left out whole: every operation that names one, unless an unheard taking may have taken it. The
@@ -285,20 +348,20 @@ impl Model for Container {
         }
     }
 
-    fn describe_state(&self, values: &Interner, state: &Arc<[i64]>) -> String {
-        let held: Vec<String> = state.iter().map(|&element| self.name(values, element)).collect();
+    fn describe_state(&self, values: &Interner, state: &Arc<Inside>) -> String {
+        let held: Vec<String> = state.all().iter().map(|&element| self.name(values, element)).collect();
         format!("[{}]", held.join(" "))
     }
 
     fn describe_conflict(
         &self,
         values: &Interner,
-        state: &Arc<[i64]>,
+        state: &Arc<Inside>,
         op: ContainerOp,
         object: &str,
     ) -> String {
         let next = self.discipline.next();
-        let held = match (self.discipline, &**state) {
+        let held = match (self.discipline, &state.all()[..]) {
             (_, []) => format!("{object} is empty"),
             (Discipline::Bag, _) => format!("{object} holds {}", self.describe_state(values, state)),
             (Discipline::Stack, [.., last]) => format!("{} is {next} {object}", self.name(values, *last)),

@@ -120,10 +120,6 @@ impl Model for Counter {
         }
     }
 
-    fn order_insensitive(&self) -> bool {
-        true
-    }
-
     fn describe_op(&self, _: &Interner, op: CounterOp) -> String {
         match op {
             CounterOp::Read(n) => format!("read → {n}"),

@@ -6,11 +6,12 @@
 
 use crate::decode::{function, must_apply, refuse, unknown};
 use crate::exact::{Decision, Exact, Place, answered, bisected, in_places};
-use crate::model::{IllFormed, Model};
+use crate::model::{Advance, IllFormed, Model};
 use crate::problem::{ObjOp, Problem};
 use crate::spec::{ModelName, Setup, Specified};
 use crate::verdict::Property;
 use history::{Interner, Op, Outcome, Value, ValueId};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// A generator of ids.
@@ -43,7 +44,7 @@ impl Specified for Ids {
 
 impl Model for Ids {
     /// The ids that were given, ascending; where they grow, the last one.
-    type State = Arc<[i64]>;
+    type State = Arc<BTreeSet<i64>>;
     type Op = Generated;
 
     fn decode(&mut self, values: &mut Interner, op: &Op) -> Result<Option<Generated>, IllFormed> {
@@ -68,28 +69,33 @@ impl Model for Ids {
         }
     }
 
-    fn init(&self) -> Arc<[i64]> {
-        self.initial.into_iter().collect()
+    fn init(&self) -> Arc<BTreeSet<i64>> {
+        Arc::new(self.initial.into_iter().collect())
     }
 
-    fn step(&self, state: &Arc<[i64]>, Generated(id): Generated, out: &mut impl FnMut(Arc<[i64]>)) {
+    fn step(&self, state: &Arc<BTreeSet<i64>>, op: Generated, out: &mut impl FnMut(Arc<BTreeSet<i64>>)) {
+        let mut next = state.clone();
+        if self.advance(&mut next, op) == Advance::Done {
+            out(next);
+        }
+    }
+
+    fn advance(&self, state: &mut Arc<BTreeSet<i64>>, Generated(id): Generated) -> Advance {
+        let taken =
+            if self.growing { state.last().is_some_and(|&last| last >= id) } else { state.contains(&id) };
+        if taken {
+            return Advance::Illegal;
+        }
+        let given = Arc::make_mut(state);
         if self.growing {
-            if state.iter().all(|&last| last < id) {
-                out([id].into());
-            }
-            return;
+            given.clear();
         }
-        if let Err(at) = state.binary_search(&id) {
-            out(state[..at].iter().copied().chain([id]).chain(state[at..].iter().copied()).collect());
-        }
+        given.insert(id);
+        Advance::Done
     }
 
-    fn state_bytes(&self, state: &Arc<[i64]>) -> usize {
-        state.len() * 8 + 32
-    }
-
-    fn order_insensitive(&self) -> bool {
-        true
+    fn state_bytes(&self, state: &Arc<BTreeSet<i64>>) -> usize {
+        state.len() * 12 + 64
     }
 
     /// Any id can be left out: the others are still different, and still grow.
@@ -129,7 +135,7 @@ impl Model for Ids {
         format!("generate → {}", self.name(values, id))
     }
 
-    fn describe_state(&self, values: &Interner, state: &Arc<[i64]>) -> String {
+    fn describe_state(&self, values: &Interner, state: &Arc<BTreeSet<i64>>) -> String {
         let ids: Vec<String> = state.iter().map(|&id| self.name(values, id)).collect();
         match &ids[..] {
             [] => "no ids".to_string(),
@@ -141,7 +147,7 @@ impl Model for Ids {
     fn describe_conflict(
         &self,
         values: &Interner,
-        state: &Arc<[i64]>,
+        state: &Arc<BTreeSet<i64>>,
         op: Generated,
         object: &str,
     ) -> String {

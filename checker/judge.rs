@@ -1,6 +1,6 @@
 //! From a history to verdicts: builds the problems, searches, and lets nothing pass that the verifier does not accept.
 
-use crate::certify::{Refused, refute_unless, replay};
+use crate::certify::{Refused, refute_unless, replay_unless};
 use crate::core::{shrink, shrink_from};
 use crate::exact::Finding;
 use crate::ladder::{Ladder, Rung};
@@ -337,7 +337,8 @@ fn linearizable<M: Model>(
     let problem = &object.problem;
     let mut disagreement = None;
     let mut decided = None;
-    if let Some(exact) = problem.model.exact(&problem.ops) {
+    let stopped = limits.stop.load(Ordering::Relaxed);
+    if let Some(exact) = if stopped { None } else { problem.model.exact(&problem.ops) } {
         let method = exact.method;
         match believe(problem, exact.found, &budget) {
             Ok(verdict) => decided = verdict.map(|verdict| (verdict, method)),
@@ -391,8 +392,11 @@ fn believe<M: Model>(
     match found {
         Finding::Order(mut order) => {
             order.iter_mut().for_each(|i| *i = problem.ops[*i as usize].source);
-            replay(problem, &order, Property::Linearizable)?;
-            Ok(Some(Verdict::Valid(Witness { order })))
+            match replay_unless(problem, &order, Property::Linearizable, budget.stop) {
+                Ok(()) => Ok(Some(Verdict::Valid(Witness { order }))),
+                Err(Refused::TooLarge) => Ok(Some(Verdict::Unknown(Reason::Stopped))),
+                Err(Refused::Wrong(what)) => Err(what),
+            }
         }
         Finding::Violated { fatal, core } => {
             let refuted = |counterexample: &Counterexample| match refute_unless(
@@ -488,9 +492,11 @@ fn accept<M: Model>(
 ) -> Result<Verdict, JudgeError> {
     match &verdict {
         Verdict::Unknown(_) => {}
-        Verdict::Valid(witness) => {
-            replay(problem, &witness.order, property).map_err(JudgeError::Disagreement)?;
-        }
+        Verdict::Valid(witness) => match replay_unless(problem, &witness.order, property, budget.stop) {
+            Ok(()) => {}
+            Err(Refused::TooLarge) => return Ok(Verdict::Unknown(Reason::Stopped)),
+            Err(Refused::Wrong(what)) => return Err(JudgeError::Disagreement(what)),
+        },
         Verdict::Invalid(counterexample) => {
             match refute_unless(problem, counterexample, property, budget.stop) {
                 Ok(()) => {}

@@ -58,10 +58,6 @@ impl<M: Model> Model for Keyed<M> {
         self.objects.len() == 1 && self.objects[0].is_blind(op.op)
     }
 
-    fn order_insensitive(&self) -> bool {
-        self.objects.iter().all(Model::order_insensitive)
-    }
-
     /// Each object by its own rule, or left out: what a legal order loses in one of them, no other notices.
     fn project(&self, ops: &[ObjOp<Self::Op>], keep: &mut [bool], property: Property) -> Problem<Keyed<M>> {
         let mut model = self.clone();

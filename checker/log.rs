@@ -8,7 +8,7 @@
 
 use crate::decode::{function, must_apply, refuse, unknown};
 use crate::exact::{Exact, Logged, logs};
-use crate::model::{IllFormed, Model};
+use crate::model::{Advance, IllFormed, Model};
 use crate::problem::{ObjOp, Problem};
 use crate::register::initial_list;
 use crate::spec::{ModelName, NilRead, Setup, Specified};
@@ -154,7 +154,7 @@ impl Specified for Log {
 }
 
 impl Model for Log {
-    type State = Arc<[Entry]>;
+    type State = Arc<Vec<Entry>>;
     type Op = LogOp;
 
     fn decode(&mut self, values: &mut Interner, op: &Op) -> Result<Option<LogOp>, IllFormed> {
@@ -187,45 +187,51 @@ impl Model for Log {
         }
     }
 
-    fn init(&self) -> Arc<[Entry]> {
-        self.initial.clone()
+    fn init(&self) -> Arc<Vec<Entry>> {
+        Arc::new(self.initial.to_vec())
     }
 
-    fn step(&self, state: &Arc<[Entry]>, op: LogOp, out: &mut impl FnMut(Arc<[Entry]>)) {
-        let with = |value, at| state.iter().copied().chain([Entry { value, at }]).collect();
-        let legal = match op {
+    fn step(&self, state: &Arc<Vec<Entry>>, op: LogOp, out: &mut impl FnMut(Arc<Vec<Entry>>)) {
+        let mut next = state.clone();
+        if self.advance(&mut next, op) == Advance::Done {
+            out(next);
+        }
+    }
+
+    fn advance(&self, state: &mut Arc<Vec<Entry>>, op: LogOp) -> Advance {
+        let (legal, appended) = match op {
+            // Where entries are left out, those before may be anywhere before.
+            LogOp::AppendAt(value, at) | LogOp::AppendSeen(value, at) if self.gaps => {
+                let after = state.iter().all(|entry| entry.at == UNTOLD || entry.at < at);
+                (after, Some(Entry { value, at }))
+            }
             LogOp::AppendAt(value, at) | LogOp::AppendSeen(value, at) => {
-                // Where entries are left out, those before may be anywhere before.
-                if self.gaps {
-                    if state.iter().all(|entry| entry.at == UNTOLD || entry.at < at) {
-                        out(with(value, at));
-                    }
-                } else if state.len() == at as usize {
-                    out(with(value, UNTOLD));
-                }
-                false
+                (state.len() == at as usize, Some(Entry { value, at: UNTOLD }))
             }
-            LogOp::Append(value) => {
-                out(with(value, UNTOLD));
-                false
-            }
+            LogOp::Append(value) => (true, Some(Entry { value, at: UNTOLD })),
             LogOp::Read(number) => {
                 let list = self.list(number);
                 let same = |(held, read): (&Entry, &Entry)| {
                     held.value == read.value && (held.at == UNTOLD || held.at == read.at)
                 };
-                list.len() == state.len() && state.iter().zip(list).all(same)
+                (list.len() == state.len() && state.iter().zip(list).all(same), None)
             }
             LogOp::ReadAt(at, value) if self.gaps => {
-                state.iter().any(|held| held.value == value && (held.at == UNTOLD || held.at == at))
+                (state.iter().any(|held| held.value == value && (held.at == UNTOLD || held.at == at)), None)
             }
-            LogOp::ReadAt(at, value) => state.get(at as usize).is_some_and(|held| held.value == value),
-            LogOp::End(at) if self.gaps => state.iter().all(|held| held.at == UNTOLD || held.at < at),
-            LogOp::End(at) => state.len() <= at as usize,
+            LogOp::ReadAt(at, value) => {
+                (state.get(at as usize).is_some_and(|held| held.value == value), None)
+            }
+            LogOp::End(at) if self.gaps => (state.iter().all(|held| held.at == UNTOLD || held.at < at), None),
+            LogOp::End(at) => (state.len() <= at as usize, None),
         };
-        if legal {
-            out(state.clone());
+        if !legal {
+            return Advance::Illegal;
         }
+        if let Some(entry) = appended {
+            Arc::make_mut(state).push(entry);
+        }
+        Advance::Done
     }
 
     fn is_pure(&self, op: LogOp) -> bool {
@@ -235,10 +241,11 @@ impl Model for Log {
         }
     }
 
-    fn only_in(&self, op: LogOp) -> Option<Arc<[Entry]>> {
+    fn only_in(&self, op: LogOp) -> Option<Arc<Vec<Entry>>> {
         match op {
             LogOp::Read(number) if !self.gaps => {
-                Some(self.list(number).iter().map(|entry| Entry { at: UNTOLD, ..*entry }).collect())
+                let untold = self.list(number).iter().map(|entry| Entry { at: UNTOLD, ..*entry });
+                Some(Arc::new(untold.collect()))
             }
             LogOp::Read(_)
             | LogOp::ReadAt(..)
@@ -249,8 +256,8 @@ impl Model for Log {
         }
     }
 
-    fn state_bytes(&self, state: &Arc<[Entry]>) -> usize {
-        size_of_val(&**state) + 32
+    fn state_bytes(&self, state: &Arc<Vec<Entry>>) -> usize {
+        size_of_val(&state[..]) + 56
     }
 
     /// Entries can be left out whole: every append and every reading of one, and its mention in every list. What is left
@@ -317,11 +324,17 @@ impl Model for Log {
         }
     }
 
-    fn describe_state(&self, values: &Interner, state: &Arc<[Entry]>) -> String {
+    fn describe_state(&self, values: &Interner, state: &Arc<Vec<Entry>>) -> String {
         Log::shown(values, state)
     }
 
-    fn describe_conflict(&self, values: &Interner, state: &Arc<[Entry]>, op: LogOp, object: &str) -> String {
+    fn describe_conflict(
+        &self,
+        values: &Interner,
+        state: &Arc<Vec<Entry>>,
+        op: LogOp,
+        object: &str,
+    ) -> String {
         let held = format!("{object} holds {}", Log::shown(values, state));
         match op {
             LogOp::AppendAt(_, at) => format!("it was told offset {at}, but {held}"),

@@ -40,6 +40,25 @@ pub trait Model: Clone + Send + Sync {
     /// several if its answer was never heard.
     fn step(&self, state: &Self::State, op: Self::Op, out: &mut impl FnMut(Self::State));
 
+    /// [`Model::step`] in place, where it leads to one state: what replays a long order does not copy a large state with
+    /// every operation. `state` is left as it was unless there is one. Models with states that grow have a better one
+    /// than this.
+    fn advance(&self, state: &mut Self::State, op: Self::Op) -> Advance {
+        let (mut next, mut count) = (None, 0_usize);
+        self.step(state, op, &mut |s| {
+            count += 1;
+            next = Some(s);
+        });
+        match (next, count) {
+            (None, _) => Advance::Illegal,
+            (Some(next), 1) => {
+                *state = next;
+                Advance::Done
+            }
+            (Some(_), _) => Advance::Open,
+        }
+    }
+
     /// Whether `op`, where legal, leaves **every** state unchanged: a read, a cas that compared false.
     /// Saying no is always safe. (A write that happens to change nothing here is not pure.)
     fn is_pure(&self, op: Self::Op) -> bool {
@@ -93,11 +112,6 @@ pub trait Model: Clone + Send + Sync {
         size_of_val(state)
     }
 
-    /// Whether the state after a set of operations does not depend on their order.
-    fn order_insensitive(&self) -> bool {
-        false
-    }
-
     /// The weaker problem of the operations that `keep` names, such that **if all of `ops` have a legal order, so has
     /// it**: what makes a small core a proof about the whole history (`docs/architecture.md`, invariant 7).
     ///
@@ -143,6 +157,17 @@ pub trait Model: Clone + Send + Sync {
     /// Why `op` is illegal in `state`: `it read 42, but x holds 41`. `object` is how to call the object.
     fn describe_conflict(&self, values: &Interner, state: &Self::State, op: Self::Op, object: &str)
     -> String;
+}
+
+/// What became of a state in [`Model::advance`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Advance {
+    /// It is the next one.
+    Done,
+    /// Nothing: the operation is illegal there.
+    Illegal,
+    /// Nothing: the operation may lead to several states, which [`Model::step`] tells.
+    Open,
 }
 
 /// What an operation does to a cell: the values are compared, and mean nothing else.

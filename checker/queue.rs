@@ -2,13 +2,14 @@
 
 use crate::decode::{function, must_apply, refuse, unknown};
 use crate::exact::{self, Exact};
-use crate::model::{Forced, IllFormed, Model};
+use crate::model::{Advance, Forced, IllFormed, Model};
 use crate::problem::{ObjOp, Problem};
 use crate::register::initial_list;
 use crate::spec::{Setup, Specified};
 use crate::verdict::Property;
 use history::{Interner, NEVER, Op, Outcome, Value, ValueId};
 use rustc_hash::{FxHashMap, FxHashSet};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// A queue.
@@ -46,7 +47,8 @@ impl Specified for Queue {
 }
 
 impl Model for Queue {
-    type State = Arc<[ValueId]>;
+    /// What it holds, front first.
+    type State = Arc<VecDeque<ValueId>>;
     type Op = QueueOp;
 
     fn decode(&mut self, values: &mut Interner, op: &Op) -> Result<Option<QueueOp>, IllFormed> {
@@ -76,19 +78,38 @@ impl Model for Queue {
         if self.initial.is_empty() { exact::fifo(ops) } else { None }
     }
 
-    fn init(&self) -> Arc<[ValueId]> {
-        self.initial.clone()
+    fn init(&self) -> Arc<VecDeque<ValueId>> {
+        Arc::new(self.initial.iter().copied().collect())
     }
 
-    fn step(&self, state: &Arc<[ValueId]>, op: QueueOp, out: &mut impl FnMut(Arc<[ValueId]>)) {
-        match (op, &**state) {
-            (QueueOp::Enqueue(v), held) => out(held.iter().copied().chain([v]).collect()),
-            (QueueOp::Dequeue(v), [front, rest @ ..]) if *front == v => out(rest.into()),
-            (QueueOp::Empty | QueueOp::DequeueUnheard, []) => out(state.clone()),
-            (QueueOp::DequeueUnheard, [front, ..]) if self.heard.contains(front) => {}
-            (QueueOp::DequeueUnheard, [_, rest @ ..]) => out(rest.into()),
-            (QueueOp::Dequeue(_), _) | (QueueOp::Empty, [_, ..]) => {}
+    fn step(
+        &self,
+        state: &Arc<VecDeque<ValueId>>,
+        op: QueueOp,
+        out: &mut impl FnMut(Arc<VecDeque<ValueId>>),
+    ) {
+        let mut next = state.clone();
+        if self.advance(&mut next, op) == Advance::Done {
+            out(next);
         }
+    }
+
+    fn advance(&self, state: &mut Arc<VecDeque<ValueId>>, op: QueueOp) -> Advance {
+        let takes = match (op, state.front()) {
+            (QueueOp::Enqueue(v), _) => {
+                Arc::make_mut(state).push_back(v);
+                return Advance::Done;
+            }
+            (QueueOp::Empty | QueueOp::DequeueUnheard, None) => return Advance::Done,
+            (QueueOp::Dequeue(v), front) => front == Some(&v),
+            (QueueOp::DequeueUnheard, Some(front)) => !self.heard.contains(front),
+            (QueueOp::Empty, Some(_)) => false,
+        };
+        if !takes {
+            return Advance::Illegal;
+        }
+        Arc::make_mut(state).pop_front();
+        Advance::Done
     }
 
     fn is_pure(&self, op: QueueOp) -> bool {
@@ -98,9 +119,9 @@ impl Model for Queue {
         }
     }
 
-    fn only_in(&self, op: QueueOp) -> Option<Arc<[ValueId]>> {
+    fn only_in(&self, op: QueueOp) -> Option<Arc<VecDeque<ValueId>>> {
         match op {
-            QueueOp::Empty => Some(Arc::from([])),
+            QueueOp::Empty => Some(Arc::default()),
             QueueOp::Enqueue(_) | QueueOp::Dequeue(_) | QueueOp::DequeueUnheard => None,
         }
     }
@@ -188,7 +209,7 @@ impl Model for Queue {
         ops.iter().map(place).collect()
     }
 
-    fn state_bytes(&self, state: &Arc<[ValueId]>) -> usize {
+    fn state_bytes(&self, state: &Arc<VecDeque<ValueId>>) -> usize {
         state.len() * 4 + 32
     }
 
@@ -224,7 +245,7 @@ impl Model for Queue {
         }
     }
 
-    fn describe_state(&self, values: &Interner, state: &Arc<[ValueId]>) -> String {
+    fn describe_state(&self, values: &Interner, state: &Arc<VecDeque<ValueId>>) -> String {
         let held: Vec<String> = state.iter().map(|&v| values.get(v).to_string()).collect();
         format!("[{}]", held.join(" "))
     }
@@ -232,11 +253,11 @@ impl Model for Queue {
     fn describe_conflict(
         &self,
         values: &Interner,
-        state: &Arc<[ValueId]>,
+        state: &Arc<VecDeque<ValueId>>,
         op: QueueOp,
         object: &str,
     ) -> String {
-        let front = match state.first() {
+        let front = match state.front() {
             Some(&v) => format!("{} is in front of {object}", values.get(v)),
             None => format!("{object} is empty"),
         };

@@ -99,10 +99,6 @@ impl Model for Semaphore {
         }
     }
 
-    fn order_insensitive(&self) -> bool {
-        true
-    }
-
     /// An acquire can be left out, alone or with the release by which its process gave the permit back: never fewer permits
     /// are left then, maybe more than there are. A refusal no longer says anything once somebody is left out.
     fn project(&self, ops: &[ObjOp<SemaphoreOp>], keep: &mut [bool], _: Property) -> Problem<Semaphore> {

@@ -222,10 +222,6 @@ impl Model for GrowSet {
         state.len() * 8 + 32
     }
 
-    fn order_insensitive(&self) -> bool {
-        true
-    }
-
     /// Elements can be left out whole: all their adds, and their mention in every snapshot. An element that nobody
     /// added stays in the snapshots, and so does one that a snapshot lists twice.
     fn project(&self, ops: &[ObjOp<SetOp>], keep: &mut [bool], _: Property) -> Problem<GrowSet> {

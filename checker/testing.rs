@@ -317,6 +317,15 @@ impl<M: Specified> Letters<M> {
         }
     }
 
+    /// The operations of one process: those that were answered, and those that were not.
+    pub fn of_one(&self) -> (Vec<M::Op>, Vec<M::Op>) {
+        let of = |open| {
+            let letters = self.letters.iter().zip(&self.info).filter(move |(_, info)| **info == open);
+            letters.filter_map(|(letter, _)| letter[0]).collect()
+        };
+        (of(false), of(true))
+    }
+
     /// Calls `visit` with every history of exactly `n` operations on at most `workers` workers, up to renaming of
     /// workers, and of the values 1 and 2 where the model does not tell them apart. Returns how many there were.
     pub fn every(&self, n: usize, workers: usize, visit: &mut impl FnMut(&Problem<M>)) -> u64 {

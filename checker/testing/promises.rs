@@ -4,7 +4,7 @@ use super::{Rng, Shape, random_history};
 use crate::certify::{Refused, refute, replay};
 use crate::core::shrink;
 use crate::exact::Finding;
-use crate::model::Model;
+use crate::model::{Advance, Model};
 use crate::oracle;
 use crate::problem::Problem;
 use crate::search::{self, Found};
@@ -106,6 +106,7 @@ fn single_operations<M: Model>(model: &M, all: &[M::Op]) -> Result<usize, String
         }
         for state in &states {
             let next = next_states(model, state, op);
+            advances(model, state, op, &next)?;
             if model.is_pure(op) && next.iter().any(|s| s != state) {
                 return Err(format!("is_pure({op:?}), but it leads from {state:?} to {next:?}"));
             }
@@ -129,6 +130,22 @@ fn single_operations<M: Model>(model: &M, all: &[M::Op]) -> Result<usize, String
         }
     }
     Ok(states.len())
+}
+
+/// Whether [`Model::advance`] says what [`Model::step`] says.
+fn advances<M: Model>(model: &M, state: &M::State, op: M::Op, next: &[M::State]) -> Result<(), String> {
+    let mut after = state.clone();
+    let became = model.advance(&mut after, op);
+    let right = match became {
+        Advance::Done => next == [after.clone()],
+        Advance::Illegal => next.is_empty() && after == *state,
+        Advance::Open => !next.is_empty() && after == *state,
+    };
+    if right {
+        Ok(())
+    } else {
+        Err(format!("advance({state:?}, {op:?}) is {became:?} to {after:?}, step says {next:?}"))
+    }
 }
 
 /// Whether `ways` lead from `from` to a state of `wanted`.
@@ -254,6 +271,7 @@ mod tests {
         ReadOnlyInZero,
         NothingIsReached,
         AddMayBeLeftOut,
+        AddGoesTwice,
     }
 
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -280,6 +298,16 @@ mod tests {
                 ClockOp::Read(n) if n == state => out(state),
                 ClockOp::Read(_) => {}
             }
+        }
+
+        fn advance(&self, state: &mut u8, op: ClockOp) -> Advance {
+            let twice = self.lie == Lie::AddGoesTwice;
+            match op {
+                ClockOp::Add(n) => *state = (*state + if twice { 2 * n } else { n }) % 4,
+                ClockOp::Read(n) if n == *state => {}
+                ClockOp::Read(_) => return Advance::Illegal,
+            }
+            Advance::Done
         }
 
         fn is_pure(&self, op: ClockOp) -> bool {
@@ -333,6 +361,7 @@ mod tests {
             (Lie::ReadOnlyInZero, "only_in"),
             (Lie::NothingIsReached, "may_reach"),
             (Lie::AddMayBeLeftOut, "the search"),
+            (Lie::AddGoesTwice, "advance"),
         ] {
             let broken = ask(lie).expect_err("a lie");
             assert!(broken.starts_with(promise), "{lie:?}: {broken}");

@@ -4,7 +4,7 @@
 //! `PERJURY_LONG=1`, all of at most 4 operations and 100 000 random ones: `PERJURY_LONG=1 cargo test --release -p
 //! perjury-checker --test oracle_agrees -- --nocapture`.
 
-use checker::testing::{Letters, Rng};
+use checker::testing::{Letters, Rng, keeps_its_promises};
 use checker::{Budget, Model, ModelName, Problem, Property, oracle, search, with_model};
 use std::sync::atomic::{AtomicBool, AtomicU64};
 
@@ -148,10 +148,28 @@ fn projections_keep_legal_histories_legal(model: ModelName) {
     });
 }
 
+/// What a model says about single operations, and that it changes a state in place as it makes a new one.
+fn it_is_what_it_says(model: ModelName) {
+    with_model!(model, M => {
+        let letters = Letters::<M>::new(model);
+        let (answered, unanswered) = letters.of_one();
+        // Operations of a mutex name their process, and here all are of one: a history of several would be none.
+        let histories = if model == ModelName::Mutex { 0 } else { 100 };
+        let kept = keeps_its_promises(&letters.model, &answered, &unanswered, 5, histories);
+        let kept = kept.unwrap_or_else(|broken| panic!("{}: {broken}", model.name()));
+        assert!(kept.states > 1, "{}: {kept:?}", model.name());
+    });
+}
+
 macro_rules! for_each_model {
     ($($module:ident $name:ident)*) => {
         $(mod $module {
             use super::*;
+
+            #[test]
+            fn the_model_is_what_it_says() {
+                it_is_what_it_says(ModelName::$name);
+            }
 
             #[test]
             fn every_tiny_history_is_judged_as_the_oracle_judges_it() {

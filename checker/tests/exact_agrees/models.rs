@@ -220,11 +220,12 @@ fn container(rng: &mut Rng, skeleton: Skeleton, discipline: Discipline) -> Probl
             }
             ContainerOp::TakeUnheard
         } else {
+            let inside = state.all();
             let next = match discipline {
-                Discipline::Bag if state.is_empty() => None,
-                Discipline::Bag => Some(state[rng.below(state.len())]),
-                Discipline::Stack => state.last().copied(),
-                Discipline::PriorityQueue => state.first().copied(),
+                Discipline::Bag if inside.is_empty() => None,
+                Discipline::Bag => Some(inside[rng.below(inside.len())]),
+                Discipline::Stack => inside.last().copied(),
+                Discipline::PriorityQueue => inside.first().copied(),
             };
             match next {
                 None => ContainerOp::Empty,

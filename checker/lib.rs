@@ -44,6 +44,7 @@ pub mod container;
 pub mod core;
 pub mod counter;
 mod decode;
+mod delivered;
 pub mod delivery;
 pub mod element_set;
 pub mod exact;
@@ -76,6 +77,7 @@ pub mod verdict;
 pub mod versioned;
 
 pub use claim::{Claim, Confirmed, Says, Unconfirmed, confirm};
+pub use delivered::delivered;
 pub use judge::{JudgeError, Judged, Limits, Progress, Violation, judge, judge_model};
 pub use keyed::{Keyed, KeyedOp};
 pub use ladder::{Ladder, Rung};

@@ -49,6 +49,9 @@ pub struct Results {
     /// Where the history stands among all properties, if all were asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ladder: Option<Ladder>,
+    /// What came of the messages, if delivery at least once was judged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delivery: Option<Delivery>,
     /// What was found, worst first.
     pub anomalies: Vec<Anomaly>,
     /// How many more violated objects there are that were not explained.
@@ -97,6 +100,53 @@ pub struct Staleness {
     pub line: u32,
     /// Its key, as text, if there is one.
     pub key: Option<String>,
+}
+
+/// What came of messages that are delivered at least once: what that allows is counted, and no violation.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Delivery {
+    /// Keys.
+    pub keys: u64,
+    /// Messages whose sending was acknowledged.
+    pub confirmed: u64,
+    /// Messages whose sending was never answered: they may come, or not.
+    pub unanswered: u64,
+    /// Messages that came, in dequeues and drains, each time that they did.
+    pub deliveries: u64,
+    /// Those of them beyond the times that the message was sent.
+    pub duplicates: u64,
+    /// Messages that came more often than they were sent.
+    pub repeated: u64,
+    /// Messages that came after one that was sent only after they had been confirmed.
+    pub reordered: u64,
+    /// Deliveries of what nobody sent: each is a violation.
+    pub unsent: u64,
+    /// Confirmed messages that never came, although a drain was sent after their confirmation.
+    pub missing: u64,
+    /// Confirmed messages that never came, and nobody drained after them: nothing is known.
+    pub waiting: u64,
+    /// Dequeues and drains that were never answered: each may have taken messages with it.
+    pub unheard: u64,
+    /// Keys that two drains found empty in the end, with nothing sent or delivered after the first of them was sent.
+    pub emptied: u64,
+}
+
+impl Delivery {
+    /// Adds the counts of other keys.
+    pub fn add(&mut self, other: &Delivery) {
+        self.keys += other.keys;
+        self.confirmed += other.confirmed;
+        self.unanswered += other.unanswered;
+        self.deliveries += other.deliveries;
+        self.duplicates += other.duplicates;
+        self.repeated += other.repeated;
+        self.reordered += other.reordered;
+        self.unsent += other.unsent;
+        self.missing += other.missing;
+        self.waiting += other.waiting;
+        self.unheard += other.unheard;
+        self.emptied += other.emptied;
+    }
 }
 
 /// What is known about one property.

@@ -1,7 +1,7 @@
 //! How it was checked: what was asked, of what, by which method, at what cost; and what that does not cover.
 
 use crate::summary::{adjective, tally};
-use crate::text::{bytes, count, list, many, short, span, title};
+use crate::text::{bytes, count, list, many, short, span, title, title_sentence};
 use history::results::{Answer, Judgement, ObjectJudgement, Results};
 use maud::{Markup, html};
 
@@ -15,6 +15,9 @@ pub fn checked(results: &Results) -> Markup {
         section.card #checked aria-labelledby="h-checked" {
             h2 #h-checked { "How it was checked" small { (checker.history) @if !checker.format.is_empty() { " (" (checker.format) ")" } } }
             @for judgement in &results.judgements { (one(results, judgement)) }
+            @if let Some(delivery) = &results.delivery {
+                p.pad { (title_sentence(&crate::delivery::sentence(delivery))) "." }
+            }
             p.note { (budget(results)) " Real time is the order of the lines of the history, and those come from one clock: a node's clock cannot distort a verdict. "
                 "A pass is an order that separate code replayed; a violation is a core that separate code refuted." }
             @if !checker.assumptions.is_empty() {

@@ -21,6 +21,7 @@ mod buckets;
 mod charts;
 mod checked;
 mod clean;
+mod delivery;
 mod embed;
 mod faults;
 mod figures;

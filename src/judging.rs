@@ -3,7 +3,7 @@
 use crate::exit::{self, Failure};
 use crate::further::further;
 use crate::not_tested;
-use checker::{JudgeError, Judged, Ladder, Limits, Progress, Rung, Spec};
+use checker::{JudgeError, Judged, Ladder, Limits, ModelName, Progress, Rung, Spec};
 use history::History;
 use history::results::{
     self, Anomaly, Answer, CheckerInfo, FaultRecord, Judgement, ObjectJudgement, Results, RunInfo, SCHEMA,
@@ -112,6 +112,8 @@ pub struct Found {
     pub warnings: Vec<String>,
     /// The reads and writes of the history, for the properties that speak of nothing else, once one was asked for.
     pub ladder: Option<Ladder>,
+    /// What came of the messages, if the model counts that.
+    pub delivery: Option<results::Delivery>,
     /// Where the history stands among all properties, if all were asked for.
     pub place: Option<results::Ladder>,
 }
@@ -129,6 +131,9 @@ impl Found {
         interrupt: &AtomicBool,
         quiet: bool,
     ) -> Result<(), Failure> {
+        if question.spec.model == ModelName::Delivery {
+            self.delivery = Some(checker::delivered(history));
+        }
         for &property in &question.asked {
             let Some(judged) =
                 self.search(history, question, property, question.timeout, interrupt, quiet)?
@@ -302,6 +307,7 @@ impl Found {
             asked,
             judgements: self.judgements,
             ladder: self.place,
+            delivery: self.delivery,
             anomalies,
             anomalies_more: self.anomalies_more,
             vacuous: background.vacuous,

@@ -294,6 +294,9 @@ impl Whole {
             }
             found.judgements.push(judgement);
         }
+        for delivery in self.shards.iter().filter_map(|shard| shard.results.delivery.as_ref()) {
+            found.delivery.get_or_insert_default().add(delivery);
+        }
         // As one machine would have come upon them; those of one object stay in their order.
         anomalies.sort_by_key(|(judgement, object, anomaly)| (*judgement, *object, anomaly.id));
         let more: u32 = self.shards.iter().map(|shard| shard.results.anomalies_more).sum();

@@ -52,6 +52,28 @@ impl Scene {
         fs::write(&file, text.concat()).unwrap();
         file
     }
+
+    /// Messages that come in another order than they were sent, and one of them again.
+    fn delivered(&self) -> std::path::PathBuf {
+        let calls = [
+            ("enqueue", "1", "1"),
+            ("enqueue", "2", "2"),
+            ("dequeue", "null", "2"),
+            ("dequeue", "null", "1"),
+            ("dequeue", "null", "1"),
+            ("drain", "null", "[]"),
+            ("drain", "null", "[]"),
+        ];
+        let line = |(f, asked, answer): &(&str, &str, &str)| {
+            let event = |kind: &str, value: &str| {
+                format!("{{\"process\":0,\"type\":\"{kind}\",\"f\":\"{f}\",\"value\":{value}}}\n")
+            };
+            event("invoke", asked) + &event("ok", answer)
+        };
+        let file = self.path("delivered.jsonl");
+        fs::write(&file, calls.iter().map(line).collect::<String>()).unwrap();
+        file
+    }
 }
 
 fn text(path: &Path) -> &str {
@@ -81,6 +103,9 @@ fn the_published_schema_describes_what_is_printed_and_every_field_of_it() {
     assert_eq!(invalid["anomalies"][0]["kind"], "stale-read");
     conforms(&json(&["--model", "register", "--property", "all", text(&stale)], 1));
     conforms(&json(&["--model", "cas-register", &format!("{ETCD}/etcd_002.log")], 0));
+    let told = conforms(&json(&["--model", "delivery", text(&scene.delivered())], 0));
+    let counts = |name: &str| told["delivery"][name].as_u64();
+    assert_eq!((counts("duplicates"), counts("reordered"), counts("emptied")), (Some(1), Some(1), Some(1)));
     conforms(&json(&["--model", "cas-register", &format!("{ETCD}/etcd_000.log")], 1));
 }
 

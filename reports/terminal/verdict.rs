@@ -34,6 +34,9 @@ pub fn beside(results: &Results, look: &Look) -> String {
     {
         out.push_str(&format!("  {}\n", look.paint(Ink::Faint, &look.say(&also(judgement)))));
     }
+    for line in results.delivery.iter().map(crate::delivery::sentence) {
+        out.push_str(&format!("  {}\n", look.say(&line)));
+    }
     for line in reasons(results) {
         out.push_str(&format!("  {}\n", look.say(&line)));
     }

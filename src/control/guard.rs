@@ -265,6 +265,8 @@ pub(crate) mod tests {
             "guard" => drop(guard_main(&args[1..])),
             "demo-node" => drop(crate::systems::demo::node_main(&args[1..])),
             "controller" => crate::systems::demo::tests::abandoned_controller(&args[1..]),
+            #[cfg(feature = "ssh")]
+            "hosts-controller" => crate::control::hosts::tests::abandoned_controller(&args[1..]),
             other => panic!("unknown child {other}"),
         }
         std::process::exit(0);

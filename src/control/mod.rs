@@ -13,6 +13,8 @@ mod guard;
 pub mod here;
 #[allow(dead_code, reason = "the adapters come next")]
 pub mod host;
+#[allow(dead_code, reason = "the systems on hosts come next")]
+pub mod hosts;
 pub mod lab;
 pub mod lines;
 pub mod local;

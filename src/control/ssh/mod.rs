@@ -132,7 +132,9 @@ impl Host for SshHost {
 
     fn exec(&self, command: &str, stdin: &[u8], deadline: Instant) -> Result<Output, HostError> {
         // The login shell may be any; what runs is sh.
-        let sudo = if self.settings.sudo { "sudo -n -- " } else { "" };
+        // sudo forgets by which connection we came, and a fault must know, so as not to cut it.
+        let sudo = "sudo -n -- env \"SSH_CONNECTION=$SSH_CONNECTION\" ";
+        let sudo = if self.settings.sudo { sudo } else { "" };
         let whole = format!("exec {sudo}sh -c {}", quote(command));
         self.try_exec(&whole, stdin, deadline).map_err(|broken| HostError {
             host: self.name.clone(),

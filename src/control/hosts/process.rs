@@ -1,0 +1,94 @@
+//! How the processes of a service are found on a host, stopped, killed and looked at: as shell text.
+
+use crate::control::host::quote;
+use nemesis::NodeState;
+
+/// How the processes of a service are found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Finder {
+    /// Every process of this name, as `/proc/PID/comm` has it: at most 15 bytes.
+    Name(String),
+    /// The process whose number stands in this file.
+    PidFile(String),
+}
+
+/// `pids`, which prints the service's processes, and what else the scripts below use.
+fn prelude(finder: &Finder) -> String {
+    let find = match finder {
+        // A longer name is cut off by the kernel.
+        Finder::Name(name) => format!(
+            "name={}\nfor f in /proc/[0-9]*/comm; do n=; read -r n <$f; [ \"$n\" = \"$name\" ] && {{ f=${{f%/comm}}; echo ${{f#/proc/}}; }}; done",
+            quote(&name.chars().take(15).collect::<String>())
+        ),
+        Finder::PidFile(file) => format!("p=; read -r p <{}; [ -n \"$p\" ] && echo $p", quote(file)),
+    };
+    // The state is the first word after the name, which is in brackets and may hold anything; the start is the 20th.
+    format!(
+        "stat() {{ s=; read -r s <$1 || return 1; set -f; set -- ${{s##*) }}; set +f; state=$1; since=${{20}}; }}\n\
+         alive() {{ stat /proc/$1/stat && [ $state != Z ] && [ $state != X ]; }}\n\
+         pids() {{ {{ {find}\n}} 2>/dev/null | while read -r p; do [ $p != $$ ] && alive $p && echo $p; done; }}\n\
+         moment() {{ sleep 0.02 2>/dev/null || sleep 1; }}\n"
+    )
+}
+
+/// Prints `running`, `stopped` or `dead`.
+pub fn state(finder: &Finder) -> String {
+    format!(
+        "{{ {}all=$(pids); [ -n \"$all\" ] || {{ echo dead; exit 0; }}\n\
+         for p in $all; do for t in /proc/$p/task/*/stat; do stat $t || continue\n\
+         case $state in T|t|X|Z) ;; *) echo running; exit 0;; esac; done; done; echo stopped; }} 2>/dev/null\n",
+        prelude(finder)
+    )
+}
+
+/// What `state` has printed.
+pub fn read_state(text: &str) -> Option<NodeState> {
+    match text.trim() {
+        "running" => Some(NodeState::Running),
+        "stopped" => Some(NodeState::Stopped),
+        "dead" => Some(NodeState::Dead),
+        _ => None,
+    }
+}
+
+/// Prints `PID:START` of each process, in one line.
+pub fn list(finder: &Finder) -> String {
+    format!(
+        "{}for p in $(pids); do stat /proc/$p/stat && echo $p:$since; done 2>/dev/null | tr '\\n' ' '\n",
+        prelude(finder)
+    )
+}
+
+/// Stops these processes (as `list` has printed them), and waits until every thread stands still.
+pub fn stop(listed: &str) -> String {
+    let none = prelude(&Finder::PidFile("/dev/null".into()));
+    format!(
+        "{none}{}for p in {listed}; do ours $p && kill -STOP ${{p%:*}}; done\ni=0\nwhile :; do moving=\n\
+         for p in {listed}; do for t in /proc/${{p%:*}}/task/*/stat; do stat $t 2>/dev/null || continue\n\
+         case $state in T|t|X|Z) ;; *) moving=1;; esac; done; done\n\
+         [ -n \"$moving\" ] || exit 0; i=$((i + 1)); [ $i -lt 150 ] || break; moment; done\n\
+         echo 'the signal has had no effect' >&2; exit 1\n",
+        ours()
+    )
+}
+
+/// Lets these processes go on, those of them that are still the same.
+pub fn resume(listed: &str) -> String {
+    let none = prelude(&Finder::PidFile("/dev/null".into()));
+    format!("{none}{}for p in {listed}; do ours $p && kill -CONT ${{p%:*}}; done\ntrue\n", ours())
+}
+
+/// Kills the processes, and waits until they are gone.
+pub fn kill(finder: &Finder) -> String {
+    format!(
+        "{}i=0\nwhile :; do all=$(pids); [ -n \"$all\" ] || exit 0; kill -KILL $all 2>/dev/null\n\
+         i=$((i + 1)); [ $i -lt 250 ] || break; moment; done\n\
+         echo 'the signal has had no effect' >&2; exit 1\n",
+        prelude(finder)
+    )
+}
+
+/// A number may be another process's by now; its start tells.
+fn ours() -> &'static str {
+    "ours() { alive ${1%:*} 2>/dev/null && [ $since = ${1#*:} ]; }\n"
+}

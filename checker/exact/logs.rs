@@ -129,6 +129,9 @@ where
             Ok(order) => Ok(Decision::Holds(order)),
             Err(_) if !filled.is_empty() => Ok(Decision::Open),
             Err((Some(before), after)) if self.crowded_out(before, after, &used) => {
+                if let Some(list) = self.list_with(after, &told, &who) {
+                    return Ok(Decision::Violated(vec![before, after, list]));
+                }
                 // It is somewhere before, and everything else there says that it is not.
                 let all = (0u32..).zip(self.ops).filter(|(_, op)| known(op, end)).map(|(i, _)| i);
                 Ok(Decision::Violated(all.collect()))
@@ -142,6 +145,13 @@ where
         let appended = matches!((self.logged)(self.ops[before as usize].op), Logged::Appended(..));
         let list = matches!((self.logged)(self.ops[after as usize].op), Logged::List(_));
         appended && !list && !used.contains(&before)
+    }
+
+    /// The list that shows the entry which `i` appended.
+    fn list_with(&self, i: u32, told: &[Told], who: &[Option<u32>]) -> Option<u32> {
+        let at = who.iter().position(|&who| who == Some(i))?;
+        let (_, teller) = told[at].filter(|&(_, teller)| teller != u32::MAX)?;
+        matches!((self.logged)(self.ops[teller as usize].op), Logged::List(_)).then_some(teller)
     }
 
     fn offset(&self, op: O) -> Option<u32> {

@@ -8,7 +8,7 @@
 //! and one of them ends with a drain of what is left then, maybe nothing.
 
 use crate::decode::{function, must_apply, refuse, unknown};
-use crate::exact::Exact;
+use crate::exact::{Exact, delivered};
 use crate::model::{IllFormed, Model};
 use crate::problem::{ObjOp, Problem};
 use crate::register::initial_list;
@@ -221,8 +221,7 @@ impl Model for Delivery {
     }
 
     fn exact(&self, ops: &[ObjOp<DeliveryOp>]) -> Option<Exact> {
-        let _ = ops;
-        None
+        delivered(ops, &self.initial, |number| self.list(number))
     }
 
     fn describe_op(&self, values: &Interner, op: DeliveryOp) -> String {

@@ -10,9 +10,13 @@
 //! ```
 
 use crate::decode::{function, must_apply, pair, refuse, unknown};
+use crate::exact::{Exact, fenced};
 use crate::model::{IllFormed, Model};
+use crate::problem::{ObjOp, Problem};
 use crate::spec::{Setup, Specified};
-use history::{Applied, Interner, Op, Outcome, Value, ValueId};
+use crate::verdict::Property;
+use history::{Applied, Interner, NEVER, Op, Outcome, Value, ValueId};
+use rustc_hash::FxHashMap;
 
 /// A lock and the value that it guards.
 #[derive(Clone, Copy, Debug)]
@@ -71,6 +75,86 @@ impl Lock {
     /// A free lock that guards `initial`.
     pub fn new(initial: ValueId) -> Lock {
         Lock { initial }
+    }
+}
+
+/// What is invoked from then on comes after `op` in every legal order; never, where only programs have an order.
+fn until_when(op: &ObjOp<LockOp>, property: Property) -> u32 {
+    match property {
+        Property::Linearizable => op.ret,
+        Property::Sequential => NEVER,
+    }
+}
+
+/// Keeps the acquires that may be the last before somebody who was refused and is kept: those invoked before he returned,
+/// without a larger token among those kept that returned before he was invoked.
+fn keep_last_acquires(ops: &[ObjOp<LockOp>], keep: &mut [bool], property: Property) {
+    let kept = |op: &(&ObjOp<LockOp>, &mut bool)| *op.1 && !op.0.indeterminate();
+    // By return.
+    let mut handed_out: Vec<(u32, i64)> = Vec::new();
+    let mut refused: Vec<&ObjOp<LockOp>> = Vec::new();
+    for (op, _) in ops.iter().zip(keep.iter_mut()).filter(kept) {
+        match op.op {
+            LockOp::Acquire(t) => handed_out.push((op.ret, t)),
+            LockOp::AcquireRefused => refused.push(op),
+            _ => {}
+        }
+    }
+    if refused.is_empty() {
+        return;
+    }
+    handed_out.sort_unstable();
+    let mut largest = None;
+    for (_, t) in &mut handed_out {
+        largest = largest.max(Some(*t));
+        *t = largest.unwrap_or(*t);
+    }
+    // By the largest token that came before; until when an acquire can matter to one of those up to there.
+    let mut until: Vec<(Option<i64>, u32)> = refused
+        .iter()
+        .map(|op| {
+            let before = match property {
+                Property::Linearizable => handed_out.partition_point(|&(ret, _)| ret < op.invoke),
+                Property::Sequential => 0,
+            };
+            (before.checked_sub(1).map(|at| handed_out[at].1), until_when(op, property))
+        })
+        .collect();
+    until.sort_unstable();
+    let mut latest = 0;
+    for (_, until) in &mut until {
+        latest = latest.max(*until);
+        *until = latest;
+    }
+    for (op, kept) in ops.iter().zip(keep.iter_mut()) {
+        let can_matter = match op.op {
+            LockOp::Acquire(t) => until.partition_point(|&(before, _)| before <= Some(t)),
+            LockOp::AcquireUnheard => until.len(),
+            _ => 0,
+        };
+        *kept |= can_matter.checked_sub(1).is_some_and(|at| op.invoke < until[at].1);
+    }
+}
+
+/// Keeps whoever may have shown a larger token before somebody whom the resource refused and who is kept.
+fn keep_larger_tokens(ops: &[ObjOp<LockOp>], keep: &mut [bool], property: Property) {
+    let mut refused: Vec<(i64, u32)> = Vec::new();
+    for (op, _) in ops.iter().zip(keep.iter()).filter(|(op, kept)| **kept && !op.indeterminate()) {
+        if let LockOp::GuardRefused(t) = op.op {
+            refused.push((t, until_when(op, property)));
+        }
+    }
+    refused.sort_unstable();
+    let mut latest = 0;
+    for (_, until) in &mut refused {
+        latest = latest.max(*until);
+        *until = latest;
+    }
+    for (op, kept) in ops.iter().zip(keep.iter_mut()) {
+        if let LockOp::Read(t, _) | LockOp::ReadUnheard(t) | LockOp::Write(t, _) = op.op {
+            let smaller = refused.partition_point(|&(refused, _)| refused < t);
+            *kept |= smaller.checked_sub(1).is_some_and(|at| op.invoke < refused[at].1);
+        }
     }
 }
 
@@ -196,6 +280,34 @@ impl Model for Lock {
             | LockOp::ReadUnheard(_)
             | LockOp::Write(..) => false,
         }
+    }
+
+    /// Lock and resource say nothing about one another.
+    ///
+    /// Of the resource, everything can be left out but who may have written what a kept read saw, and who may have shown a
+    /// larger token before a kept refusal: less is seen then, and what is read comes from the same write. Of the lock,
+    /// releases can be left out, for it is held more often then, and acquires, but not those that may be the last before
+    /// a kept refusal.
+    fn project(&self, ops: &[ObjOp<LockOp>], keep: &mut [bool], property: Property) -> Problem<Lock> {
+        keep_larger_tokens(ops, keep, property);
+        let mut wanted: FxHashMap<ValueId, u32> = FxHashMap::default();
+        for (op, _) in ops.iter().zip(keep.iter()).filter(|(_, kept)| **kept) {
+            if let LockOp::Read(_, v) = op.op {
+                let until = wanted.entry(v).or_default();
+                *until = (*until).max(until_when(op, property));
+            }
+        }
+        for (op, kept) in ops.iter().zip(keep.iter_mut()) {
+            if let LockOp::Write(_, v) = op.op {
+                *kept |= wanted.get(&v).is_some_and(|&until| op.invoke < until);
+            }
+        }
+        keep_last_acquires(ops, keep, property);
+        Problem { model: *self, ops: crate::model::kept(ops, keep) }
+    }
+
+    fn exact(&self, ops: &[ObjOp<LockOp>]) -> Option<Exact> {
+        fenced(ops, self.initial)
     }
 
     fn describe_op(&self, values: &Interner, op: LockOp) -> String {

@@ -26,6 +26,25 @@ pub(crate) fn cell<O: Copy>(
     initial: Option<ValueId>,
     access: impl Fn(O) -> Option<Access> + Copy,
 ) -> Option<Exact> {
+    matched(ops, initial, access, |method, decide| decided(method, ops, decide))?
+}
+
+/// What [`cell`] says about all that is known, without the first fatal return. O(n).
+pub(crate) fn whole_cell<O: Copy>(
+    ops: &[ObjOp<O>],
+    initial: Option<ValueId>,
+    access: impl Fn(O) -> Option<Access> + Copy,
+) -> Option<Decision> {
+    matched(ops, initial, access, |_, decide| decide(u32::MAX))
+}
+
+/// Matches every read with its write, if there is one way only, and hands on what decides the history as of a rank.
+fn matched<O: Copy, T>(
+    ops: &[ObjOp<O>],
+    initial: Option<ValueId>,
+    access: impl Fn(O) -> Option<Access> + Copy,
+    then: impl FnOnce(&'static str, &dyn Fn(u32) -> Decision) -> T,
+) -> Option<T> {
     let numbers = Numbers::new(ops, access)?;
     let number = |_: usize, value: ValueId| numbers.of(value);
     let initial_cluster = initial.and_then(|value| numbers.find(value));
@@ -39,7 +58,7 @@ pub(crate) fn cell<O: Copy>(
         initial_cluster,
     };
     if by_value.written_once() {
-        return decided("zones", ops, |end| by_value.decide(end, |_| None));
+        return Some(then("zones", &|end| by_value.decide(end, |_| None)));
     }
     let Sources { seen, screens } = Sources::new(ops, initial, access)?;
     let by_write = Cell {
@@ -51,7 +70,7 @@ pub(crate) fn cell<O: Copy>(
         initial,
         initial_cluster: Some(sources::INITIAL),
     };
-    decided("zones, single candidates", ops, |end| by_write.decide(end, |i| screens.of(i)))
+    Some(then("zones, single candidates", &|end| by_write.decide(end, |i| screens.of(i))))
 }
 
 /// A history whose readings are matched with writes. Clusters are numbered by value or by write.

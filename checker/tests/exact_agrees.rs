@@ -10,7 +10,6 @@ use checker::core::shrink_from;
 use checker::counter::{Counter, CounterOp};
 use checker::exact::Finding;
 use checker::kv::Kv;
-use checker::mutex::{Mutex, MutexOp};
 use checker::queue::{Queue, QueueOp};
 use checker::register::{Register, RegisterOp};
 use checker::set::GrowSet;
@@ -20,6 +19,10 @@ use history::{Applied, Interner, NEVER, NO_TIME, Op, Outcome, Value, ValueId};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64};
 
+#[path = "exact_agrees/locks.rs"]
+mod locks;
+#[path = "exact_agrees/messages.rs"]
+mod messages;
 #[path = "exact_agrees/models.rs"]
 mod models;
 
@@ -411,89 +414,6 @@ fn grow_set(rng: &mut Rng, skeleton: &Skeleton) -> Problem<GrowSet> {
 fn a_growing_set_is_decided_by_its_forced_order() {
     let tally = histories("set", 3_000, 12, |rng, skeleton| grow_set(rng, &skeleton));
     tally.was_decided_by("forced order", 10);
-}
-
-fn mutex(rng: &mut Rng, skeleton: &Skeleton) -> Problem<Mutex> {
-    let mut holder = None;
-    let mut contents = acted(skeleton, |op, effect| {
-        let p = op.process;
-        match holder {
-            None => {
-                if effect {
-                    holder = Some(p);
-                }
-                Some(MutexOp::Acquire(p))
-            }
-            Some(h) if h == p => {
-                if effect {
-                    holder = None;
-                }
-                Some(MutexOp::Release(p))
-            }
-            // It would have to wait.
-            Some(_) if op.indeterminate() && !effect => Some(MutexOp::Acquire(p)),
-            Some(_) => None,
-        }
-    });
-    damaged(rng, &mut contents, |_, op| {
-        *op = match *op {
-            MutexOp::Acquire(p) => MutexOp::Release(p),
-            MutexOp::Release(p) => MutexOp::Acquire(p),
-            MutexOp::AcquireRefused(_) | MutexOp::ReleaseRefused(_) => *op,
-        }
-    });
-    let mut ops = filled(&skeleton.ops, &contents);
-    // Somebody's clock runs early: he was let in before the other was out.
-    if rng.once_in(2) && ops.len() > 1 {
-        let (i, j) = (rng.below(ops.len()), rng.below(ops.len()));
-        if ops[i].process != ops[j].process {
-            let (p, q) = (ops[i].process, ops[j].process);
-            for op in &mut ops {
-                op.process = if op.process == p {
-                    q
-                } else if op.process == q {
-                    p
-                } else {
-                    op.process
-                };
-                op.op = match op.op {
-                    MutexOp::Acquire(_) => MutexOp::Acquire(op.process),
-                    MutexOp::Release(_) => MutexOp::Release(op.process),
-                    MutexOp::AcquireRefused(_) | MutexOp::ReleaseRefused(_) => op.op,
-                };
-            }
-        }
-    }
-    if rng.once_in(2) && ops.len() > 2 {
-        // Two neighbouring events of different operations change places.
-        let mut ranks: Vec<u32> =
-            ops.iter().flat_map(|op| [op.invoke, op.ret]).filter(|&r| r != NEVER).collect();
-        ranks.sort_unstable();
-        let at = rng.below(ranks.len() - 1);
-        let (a, b) = (ranks[at], ranks[at + 1]);
-        if !ops.iter().any(|op| op.invoke == a && op.ret == b) {
-            let other = |rank: u32| {
-                if rank == a {
-                    b
-                } else if rank == b {
-                    a
-                } else {
-                    rank
-                }
-            };
-            for op in &mut ops {
-                (op.invoke, op.ret) = (other(op.invoke), other(op.ret));
-            }
-            ops.sort_by_key(|op| op.invoke);
-        }
-    }
-    Problem { model: Mutex::new((0..40).collect()), ops }
-}
-
-#[test]
-fn a_mutex_is_decided_by_disjoint_intervals() {
-    let tally = histories("mutex", 4_000, 14, |rng, skeleton| mutex(rng, &skeleton));
-    tally.was_decided_by("disjoint intervals", 20);
 }
 
 fn strings(rng: &mut Rng, skeleton: &Skeleton) -> Problem<Kv> {

@@ -1,7 +1,7 @@
 //! The models that tell an order, and the containers: made along a legal order with every element new, a few answers then
 //! damaged.
 
-use super::{Skeleton, histories};
+use super::{Skeleton, histories, locks, messages};
 use checker::container::{Container, ContainerOp, Discipline};
 use checker::element_set::{ElementF, ElementOp, ElementSet};
 use checker::fetch_add::{FetchAdd, FetchAddOp};
@@ -13,7 +13,7 @@ use checker::{Model, ModelName, NilRead, ObjOp, Problem, Property, oracle, searc
 use history::{Interner, NO_TIME, Op, Outcome, Value, ValueId};
 
 /// Fills a skeleton along its effects; those that never took effect come last, with nothing to show for it.
-fn along<M: Model>(
+pub(super) fn along<M: Model>(
     skeleton: Skeleton,
     model: M,
     mut one: impl FnMut(usize, bool, bool) -> Option<M::Op>,
@@ -28,7 +28,7 @@ fn along<M: Model>(
 }
 
 /// Changes one operation in two histories.
-fn damage<M: Model>(
+pub(super) fn damage<M: Model>(
     mut problem: Problem<M>,
     rng: &mut Rng,
     change: impl FnOnce(&mut Rng, M::Op) -> M::Op,
@@ -314,6 +314,27 @@ fn offsets_and_lists_are_an_order() {
     }
 }
 
+/// With everything known as the core, the search that makes it small gave up.
+#[test]
+fn a_list_alone_shows_that_an_earlier_append_is_missing() {
+    let mut values = Interner::default();
+    let mut model = Log::new(&[], false, NilRead::Observe);
+    let mut append = |n: i64| raw(&mut values, "append", Value::Int(n), Value::Null, false);
+    let mut asked: Vec<(u32, u32, Op)> = (1..=8).map(|n| (n as u32, history::NEVER, append(n))).collect();
+    asked.push((9, 10, append(9)));
+    asked.push((12, history::NEVER, append(10)));
+    let seen = raw(&mut values, "read", Value::Null, Value::list([Value::Int(10)]), false);
+    asked.insert(9, (11, 13, seen));
+    let ops = (0u32..).zip(&asked).map(|(i, (invoke, ret, op))| {
+        let op = model.decode(&mut values, op).expect("well-formed").expect("it says something");
+        ObjOp { invoke: *invoke, ret: *ret, process: i, source: i, op }
+    });
+    let ops = ops.collect();
+    let mut tally = super::Tally::default();
+    tally.compare(&Problem { model, ops });
+    assert_eq!(tally.seen.keys().collect::<Vec<_>>(), [&("forced order", false)]);
+}
+
 #[test]
 fn what_additions_found_is_an_order() {
     for by in [&[1][..], &[1, 2], &[2, 0, -1]] {
@@ -391,4 +412,6 @@ fn what_is_left_out_of_a_history_cut_short_never_makes_it_illegal() {
     check(ModelName::Stack, |rng, s| container(rng, s, Discipline::Stack));
     check(ModelName::PriorityQueue, |rng, s| container(rng, s, Discipline::PriorityQueue));
     check(ModelName::ElementSet, element);
+    check(ModelName::Lock, locks::any);
+    check(ModelName::Delivery, messages::delivery);
 }

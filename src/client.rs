@@ -1,5 +1,6 @@
 //! The port to a system under test: how it is started, and how one process talks to it.
 
+use crate::control::lab::Links;
 use history::{Call, Completion};
 use nemesis::Cluster;
 use std::time::Instant;
@@ -60,6 +61,10 @@ pub trait System: Send + Sync {
     fn configurations(&self) -> &'static [&'static [(&'static str, &'static str)]] {
         &[&[]]
     }
+    /// Whether its nodes must be machines, or what looks like some; the others are processes of this one.
+    fn needs_nodes(&self) -> bool {
+        false
+    }
     /// Starts `nodes` nodes with their files under `dir`, and returns when all answer.
     fn start(&self, start: &Start<'_>) -> Result<Box<dyn Running>, String>;
 }
@@ -76,6 +81,21 @@ pub struct Start<'a> {
     pub dir: &'a std::path::Path,
     /// Seed for everything random in it.
     pub seed: u64,
+    /// Where its nodes are.
+    pub place: &'a Place,
+}
+
+/// Where the nodes of a system are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Place {
+    /// Processes of this machine.
+    #[default]
+    Here,
+    /// Isolated nodes on this machine, made for the run and gone with it.
+    Lab {
+        /// Links whose packets are written to a file.
+        capture: Option<Links>,
+    },
 }
 
 /// A running cluster. Dropping it ends every process that it started, stopped ones too.
@@ -90,4 +110,8 @@ pub trait Running: Send + Sync {
     fn version(&self) -> String;
     /// Pids of everything that it started and that still runs.
     fn pids(&self) -> Vec<u32>;
+    /// Ends it, before it is dropped, and says what a reader of the report should know, one sentence each.
+    fn end(&self) -> Vec<String> {
+        Vec::new()
+    }
 }

@@ -41,6 +41,8 @@ fn merge(flags: TestArgs, file: TestArgs) -> TestArgs {
         system: flags.system.or(file.system),
         workload: flags.workload.or(file.workload),
         nodes: flags.nodes.or(file.nodes),
+        lab: flags.lab.or(file.lab),
+        capture: flags.capture.or(file.capture),
         with,
         concurrency: flags.concurrency.or(file.concurrency),
         rate: flags.rate.or(file.rate),

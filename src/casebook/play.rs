@@ -3,7 +3,7 @@
 use super::case::{Case, Got, Script};
 use super::scene::{self, Scene};
 use super::table::Outcome;
-use crate::client::System;
+use crate::client::{Place, System};
 use crate::conclude::{self, Purpose, stage_failure, unwritten};
 use crate::exit::{self, Failure};
 use crate::judging::{self, Background, Question};
@@ -136,6 +136,7 @@ fn rounds(
     round: fn(&mut Scene) -> Result<(), String>,
 ) -> Result<Played, Failure> {
     let config = StageConfig {
+        place: Place::Here,
         system: parts.system,
         with: parts.with.clone(),
         workload: parts.workload,

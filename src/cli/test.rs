@@ -19,6 +19,12 @@ pub struct TestArgs {
     /// How many nodes.
     #[arg(long, value_name = "N", env = "PERJURY_NODES")]
     pub nodes: Option<usize>,
+    /// Make so many isolated nodes on this machine for the run, and take them away after it (as root; `perjury lab`).
+    #[arg(long, value_name = "N", env = "PERJURY_LAB", conflicts_with = "nodes")]
+    pub lab: Option<usize>,
+    /// With --lab: write the packets of these links to links.pcap: `all`, or `n1-n2,n3-clients`.
+    #[arg(long, value_name = "LINKS", env = "PERJURY_CAPTURE", requires = "lab")]
+    pub capture: Option<String>,
     /// Options of the system: key=value (repeatable).
     #[arg(long = "with", value_name = "KEY=VALUE", value_parser = pair)]
     #[serde(deserialize_with = "table")]

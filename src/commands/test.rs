@@ -1,10 +1,11 @@
 //! `perjury test`: run, judge, report.
 
-use crate::cli::parse::quoted;
+use crate::cli::parse::{links, quoted};
 use crate::cli::{FormatArgs, Output, OutputFormat, TestArgs};
-use crate::client::System;
+use crate::client::{Place, System};
 use crate::conclude::{self, Purpose, stage_failure, unwritten};
 use crate::config::{self, no_such};
+use crate::control::lab::NODES_MAX;
 use crate::exit::{self, Failure};
 use crate::output::Sink;
 use crate::run::{ProgressMode, RunConfig, Thresholds};
@@ -134,6 +135,35 @@ fn resolve(args: TestArgs) -> Result<Resolved, Failure> {
         config.nodes = nodes;
         config.concurrency = 2 * nodes;
     }
+    if let Some(nodes) = args.lab {
+        if args.nodes.is_some() {
+            return Err(Failure::usage("lab and nodes both say how many nodes there are; say one of them"));
+        }
+        if !system.needs_nodes() {
+            let others =
+                systems::all().iter().filter(|system| system.needs_nodes()).map(|system| system.name());
+            return Err(Failure::usage(format!(
+                "--lab: the nodes of {} are processes of this machine; a lab is for {}",
+                system.name(),
+                others.collect::<Vec<_>>().join(", ")
+            )));
+        }
+        if !(1..=NODES_MAX).contains(&nodes) {
+            return Err(Failure::usage(format!("--lab: expected 1 to {NODES_MAX} nodes, found {nodes}")));
+        }
+        config.nodes = nodes;
+        config.concurrency = 2 * nodes;
+        let capture = args.capture.as_deref().map(links).transpose();
+        let capture = capture.map_err(|why| Failure::usage(format!("--capture: {why}")))?;
+        config.place = Place::Lab { capture };
+    } else if system.needs_nodes() {
+        return Err(Failure::usage(format!(
+            "{} runs on nodes of its own: --lab N makes some on this machine (as root)",
+            system.name()
+        )));
+    } else if args.capture.is_some() {
+        return Err(Failure::usage("--capture: only the links of a lab carry packets (--lab N)"));
+    }
     if let Some(text) = &args.concurrency {
         config.concurrency = concurrency(text, config.nodes)?;
     }
@@ -236,7 +266,7 @@ fn lines(config: &RunConfig, resolved: &Resolved) -> Vec<(String, toml::Value)> 
     let mut lines = vec![
         ("system", text(config.system.name())),
         ("workload", text(config.workload.name())),
-        ("nodes", number(config.nodes)),
+        (if config.place == Place::Here { "nodes" } else { "lab" }, number(config.nodes)),
         ("concurrency", text(&config.concurrency.to_string())),
         ("rate", toml::Value::Float(config.rate)),
         ("keys", number(config.keys)),
@@ -252,6 +282,9 @@ fn lines(config: &RunConfig, resolved: &Resolved) -> Vec<(String, toml::Value)> 
         ("min-fault-reads", number(resolved.thresholds.fault_reads)),
         ("min-contended-keys", toml::Value::Float(resolved.thresholds.contended_keys)),
     ];
+    if let Place::Lab { capture: Some(links) } = &config.place {
+        lines.push(("capture", text(&links.to_string())));
+    }
     let with: toml::Table = config.with.iter().map(|(key, value)| (key.clone(), text(value))).collect();
     if !with.is_empty() {
         lines.push(("with", toml::Value::Table(with)));
@@ -309,7 +342,12 @@ fn command(config: &RunConfig, resolved: &Resolved) -> String {
     for (key, value) in &config.with {
         flag(true, "with", quoted(&format!("{key}={value}")));
     }
-    flag(config.nodes != usual.nodes, "nodes", config.nodes.to_string());
+    let here = config.place == Place::Here;
+    flag(here && config.nodes != usual.nodes, "nodes", config.nodes.to_string());
+    flag(!here, "lab", config.nodes.to_string());
+    if let Place::Lab { capture: Some(links) } = &config.place {
+        flag(true, "capture", links.to_string());
+    }
     flag(config.concurrency != 2 * config.nodes, "concurrency", config.concurrency.to_string());
     flag(config.rate != usual.rate, "rate", config.rate.to_string());
     flag(config.keys != usual.keys, "keys", config.keys.to_string());

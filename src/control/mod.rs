@@ -19,10 +19,11 @@ pub mod lab;
 pub mod lines;
 pub mod local;
 pub mod message;
-mod process;
+pub mod process;
 pub mod program;
 mod proxy;
 mod queue;
+pub mod skew;
 #[cfg(feature = "ssh")]
 #[allow(dead_code, reason = "the commands come next")]
 pub mod ssh;

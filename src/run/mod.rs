@@ -28,7 +28,7 @@ pub use progress::{Progress, ProgressMode};
 pub use stage::{Handle, RunRecord, Session, Stage, StageConfig, StageError};
 pub use vacuity::{Thresholds, vacuous};
 
-use crate::client::System;
+use crate::client::{Place, System};
 use crate::follow::Watcher;
 use ::nemesis::{Planned, plan};
 use checker::Spec;
@@ -52,6 +52,8 @@ pub struct RunConfig {
     pub workload: &'static dyn Workload,
     /// How many nodes.
     pub nodes: usize,
+    /// Where they are.
+    pub place: Place,
     /// How many workers.
     pub concurrency: usize,
     /// Requests per second, all workers together; 0 means as fast as they go.
@@ -88,6 +90,7 @@ impl RunConfig {
             with: Vec::new(),
             workload,
             nodes,
+            place: Place::Here,
             concurrency: 2 * nodes,
             rate: 150.0,
             keys: workload.default_keys(),
@@ -109,6 +112,7 @@ impl RunConfig {
             with: self.with.clone(),
             workload: self.workload,
             nodes: self.nodes,
+            place: self.place.clone(),
             concurrency: self.concurrency,
             op_timeout: self.op_timeout,
             grace: self.grace,

@@ -3,7 +3,7 @@
 use super::desk::{Desk, FaultId, HEAL_MAX, Hit};
 use super::recorder::{Recorder, Watch};
 use super::worker::{Answer, Common, Job, Processes, Worker};
-use crate::client::{Running, Start, System};
+use crate::client::{Place, Running, Start, System};
 use history::Call;
 use history::results::FaultRecord;
 use nemesis::{Fault, NodeState};
@@ -33,6 +33,8 @@ pub struct StageConfig {
     pub op_timeout: Duration,
     /// How long a call stays open after its deadline.
     pub grace: Duration,
+    /// Where its nodes are.
+    pub place: Place,
     /// The seed of the cluster.
     pub seed: u64,
 }
@@ -147,6 +149,7 @@ impl Stage {
             workload: config.workload.name(),
             dir,
             seed: config.seed,
+            place: &config.place,
         };
         let running = config.system.start(&start).map_err(StageError::Cluster)?;
         let running: Arc<dyn Running> = Arc::from(running);
@@ -334,6 +337,7 @@ impl Stage {
     /// Heals everything, closes all sessions after their open calls, ends the cluster, and says what was done.
     pub fn finish(mut self) -> RunRecord {
         self.shut();
+        self.running.end().into_iter().for_each(|note| self.common.note(note));
         let notes = self.common.notes.lock().unwrap_or_else(PoisonError::into_inner).clone();
         RunRecord {
             history: self.history.clone(),

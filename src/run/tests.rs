@@ -18,6 +18,7 @@ fn theatre(concurrency: usize, grace: Duration) -> Theatre {
     let (system, world) = Fake::leaked();
     let dir = tempfile::tempdir().expect("a directory");
     let config = StageConfig {
+        place: Place::Here,
         system,
         with: Vec::new(),
         workload: workloads::find("register").expect("there is a register"),

@@ -69,6 +69,18 @@ pub enum Links {
     Between(Vec<(String, String)>),
 }
 
+impl std::fmt::Display for Links {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Links::All => f.write_str("all"),
+            Links::Between(pairs) => {
+                let pairs: Vec<String> = pairs.iter().map(|(a, b)| format!("{a}-{b}")).collect();
+                f.write_str(&pairs.join(","))
+            }
+        }
+    }
+}
+
 /// Nodes that are up, and the network between them. Dropping it ends every process in them.
 #[derive(Debug)]
 pub struct Lab {
@@ -149,11 +161,6 @@ impl Lab {
     /// Names of the nodes.
     pub fn names(&self) -> Vec<String> {
         self.nodes.iter().map(|node| node.name.clone()).collect()
-    }
-
-    /// Its addresses.
-    pub fn network(&self) -> Network {
-        self.network
     }
 
     /// The network between the nodes.

@@ -7,9 +7,10 @@
 //!   request ─▶ … ─▶ connection lost                       info; a read had no effect, so it fails
 //! ```
 
-use super::wire::{self, Act, ClientCall, Done, Greeting, Request, Response, Said};
+use super::wire::{Act, ClientCall, Done, Greeting, Request, Response, Said};
 use crate::client::Client;
 use crate::control::lines::{Lines, NoLine};
+use crate::systems::json;
 use history::{Call, Completion};
 use serde_json::Value as Json;
 use std::net::{SocketAddr, TcpStream};
@@ -94,8 +95,8 @@ impl Client for DemoClient {
         if !self.alive || self.open.is_some() {
             return Completion::Fail("the session is over".into());
         }
-        let key = call.key.as_ref().map_or(Ok(Json::Null), wire::to_json);
-        let (key, value) = match (key, wire::to_json(&call.value)) {
+        let key = call.key.as_ref().map_or(Ok(Json::Null), json::to_json);
+        let (key, value) = match (key, json::to_json(&call.value)) {
             (Ok(key), Ok(value)) => (key, value),
             (Err(why), _) | (_, Err(why)) => return Completion::Fail(why),
         };
@@ -123,8 +124,8 @@ impl Client for DemoClient {
 }
 
 fn completed(done: &Done) -> Result<Completion, String> {
-    let observed = done.observed.as_ref().map(wire::from_json).transpose()?;
-    Ok(Completion::Ok { value: wire::from_json(&done.value)?, applied: done.applied, observed })
+    let observed = done.observed.as_ref().map(json::from_json).transpose()?;
+    Ok(Completion::Ok { value: json::from_json(&done.value)?, applied: done.applied, observed })
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ mod disk;
 mod launch;
 mod lock;
 mod node;
-mod options;
+pub mod options;
 mod paxos;
 mod peers;
 mod primary;

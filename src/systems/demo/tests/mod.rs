@@ -1,6 +1,6 @@
 //! The specimens as their users meet them: started, asked, hurt, and gone without a trace.
 
-use crate::client::{Client, Running, Start};
+use crate::client::{Client, Place, Running, Start};
 use crate::systems::find;
 use history::{Call, Completion, Value};
 use nemesis::{ClockSetting, Cluster, End, Link, LinkRule, NodeState, Pass};
@@ -23,7 +23,7 @@ struct Bench {
 fn start(system: &str, nodes: usize, workload: &str, with: &[(&str, &str)]) -> Bench {
     let dir = tempfile::tempdir().unwrap();
     let with: Vec<(String, String)> = with.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect();
-    let start = Start { nodes, with: &with, workload, dir: dir.path(), seed: 1 };
+    let start = Start { nodes, with: &with, workload, dir: dir.path(), seed: 1, place: &Place::Here };
     let running = find(system).unwrap().start(&start).unwrap();
     Bench { running, _dir: dir }
 }

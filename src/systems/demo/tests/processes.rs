@@ -46,7 +46,7 @@ fn marked(mark: &str) -> Vec<u32> {
 /// The main function of a controller that a test kills: starts a cluster, stops a node, and waits for its end.
 pub(crate) fn abandoned_controller(args: &[String]) {
     let dir = Path::new(&args[0]);
-    let start = Start { nodes: 3, with: &[], workload: "register", dir, seed: 1 };
+    let start = Start { nodes: 3, with: &[], workload: "register", dir, seed: 1, place: &Place::Here };
     let running = find("demo-quorum").unwrap().start(&start).unwrap();
     running.cluster().pause(1).unwrap();
     std::fs::write(dir.join("stopped"), "").unwrap();

@@ -1,0 +1,320 @@
+//! What is asked of etcd and what it answers: the JSON form of its third API, which every etcd since 3.4 serves at /v3.
+
+use crate::systems::json;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use history::{Call, Completion, Value};
+use serde::Deserialize;
+use serde_json::{Value as Json, json};
+
+/// A call as a request, and how its answer is to be read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Asked {
+    /// `/v3/kv/put`
+    pub path: &'static str,
+    /// The body.
+    pub body: String,
+    /// Whether it changes nothing, so that without an answer it did not happen.
+    pub pure: bool,
+    reading: Reading,
+}
+
+/// How an answer is read.
+#[derive(Clone, Debug, PartialEq)]
+enum Reading {
+    /// The value of the one key.
+    Value,
+    /// The elements of a set: the last parts of the keys.
+    Elements(String),
+    /// Nothing but that it was done.
+    Done(Value),
+    /// Whether the comparison held; the value that stood there instead.
+    Compared(Value),
+}
+
+/// Bytes as they travel.
+fn bytes(text: &str) -> String {
+    STANDARD.encode(text)
+}
+
+fn text(bytes: &str) -> Result<String, String> {
+    let decoded = STANDARD.decode(bytes).map_err(|e| format!("{bytes:?} is not base64: {e}"))?;
+    String::from_utf8(decoded).map_err(|e| format!("{bytes:?}: {e}"))
+}
+
+fn encoded(value: &Value) -> Result<String, String> {
+    json::to_json(value).map(|json| bytes(&json.to_string()))
+}
+
+/// Where a key of a history is kept. Keys are JSON, which holds no `/` outside of text.
+fn place(key: Option<&Value>) -> Result<String, String> {
+    let key = key.map_or(Ok(Json::Null), json::to_json)?;
+    Ok(format!("perjury/{}", key.to_string().replace('/', "\\u002f")))
+}
+
+/// The first key after all that begin with `prefix`, which ends in `/`: that sign's successor in its place.
+fn after(prefix: &str) -> String {
+    format!("{}0", &prefix[..prefix.len() - 1])
+}
+
+/// A call of `workload` as a request. `Err` names what is not offered.
+pub fn ask(workload: &str, call: &Call, serializable: bool) -> Result<Asked, String> {
+    let key = place(call.key.as_ref())?;
+    let at = bytes(&key);
+    let asked = |path, body: Json, pure, reading| Ok(Asked { path, body: body.to_string(), pure, reading });
+    match (workload, call.f.as_str()) {
+        ("set", "add") => {
+            let element = json::to_json(&call.value)?;
+            let body = json!({"key": bytes(&format!("{key}/{element}")), "value": ""});
+            asked("/v3/kv/put", body, false, Reading::Done(call.value.clone()))
+        }
+        ("set", "read") => {
+            let prefix = format!("{key}/");
+            let body = json!({"key": bytes(&prefix), "range_end": bytes(&after(&prefix)), "keys_only": true,
+                "serializable": serializable});
+            asked("/v3/kv/range", body, true, Reading::Elements(prefix))
+        }
+        (_, "read" | "get") => {
+            asked("/v3/kv/range", json!({"key": at, "serializable": serializable}), true, Reading::Value)
+        }
+        (_, "write" | "put") => {
+            let body = json!({"key": at, "value": encoded(&call.value)?});
+            asked("/v3/kv/put", body, false, Reading::Done(call.value.clone()))
+        }
+        (_, "cas") => {
+            let pair = call.value.as_list().ok_or("a cas takes two values")?;
+            let [expected, new] = pair else { return Err("a cas takes two values".into()) };
+            let compare = if *expected == Value::Null {
+                json!({"key": at, "target": "VERSION", "result": "EQUAL", "version": "0"})
+            } else {
+                json!({"key": at, "target": "VALUE", "result": "EQUAL", "value": encoded(expected)?})
+            };
+            let body = json!({
+                "compare": [compare],
+                "success": [{"requestPut": {"key": at, "value": encoded(new)?}}],
+                "failure": [{"requestRange": {"key": at}}],
+            });
+            asked("/v3/kv/txn", body, false, Reading::Compared(call.value.clone()))
+        }
+        (_, f) => Err(format!("there is no function {f} here")),
+    }
+}
+
+/// A key and its value.
+#[derive(Debug, Deserialize)]
+struct Pair {
+    key: String,
+    #[serde(default)]
+    value: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct Range {
+    #[serde(default)]
+    kvs: Vec<Pair>,
+}
+
+impl Range {
+    /// The value of the first key; null is no key.
+    fn value(&self) -> Result<Value, String> {
+        let Some(pair) = self.kvs.first() else { return Ok(Value::Null) };
+        let text = text(&pair.value)?;
+        let json: Json = serde_json::from_str(&text).map_err(|e| format!("the value {text:?}: {e}"))?;
+        json::from_json(&json)
+    }
+}
+
+#[derive(Debug, Deserialize)]
+struct Txn {
+    /// Left out when false.
+    #[serde(default)]
+    succeeded: bool,
+    #[serde(default)]
+    responses: Vec<Response>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Response {
+    response_range: Option<Range>,
+}
+
+/// An error of the server, in the words of gRPC.
+#[derive(Debug, Deserialize)]
+struct Refusal {
+    #[serde(default)]
+    code: i64,
+    #[serde(default)]
+    message: String,
+    #[serde(default)]
+    error: String,
+}
+
+impl Refusal {
+    /// Whether it says that the request was not done, and never will be.
+    ///
+    /// Time that ran out and a server that cannot be had (no leader, the leader changed, the server stops) say nothing of
+    /// what was proposed before. A lack of space is told after the write was applied.
+    fn definite(&self) -> bool {
+        match self.code {
+            // Invalid argument, not found, failed precondition, out of range, not implemented; not allowed.
+            3 | 5 | 9 | 11 | 12 | 7 | 16 => true,
+            8 => self.message.contains("too many requests"),
+            _ => false,
+        }
+    }
+}
+
+/// What an answer means. `Err` is one that cannot be understood.
+pub fn read(asked: &Asked, status: u16, body: &[u8]) -> Result<Completion, String> {
+    let shown = || String::from_utf8_lossy(&body[..body.len().min(200)]).into_owned();
+    let failed = |e: serde_json::Error| format!("status {status}, {:?}: {e}", shown());
+    if status != 200 {
+        let refusal: Refusal = serde_json::from_slice(body).map_err(failed)?;
+        let words = if refusal.message.is_empty() { &refusal.error } else { &refusal.message };
+        let words = words.to_string();
+        let certain = asked.pure || refusal.definite();
+        return Ok(if certain { Completion::Fail(words) } else { Completion::lost(words) });
+    }
+    match &asked.reading {
+        Reading::Value => {
+            let range: Range = serde_json::from_slice(body).map_err(failed)?;
+            range.value().map(Completion::ok)
+        }
+        Reading::Elements(prefix) => {
+            let range: Range = serde_json::from_slice(body).map_err(failed)?;
+            let element = |pair: &Pair| {
+                let key = text(&pair.key)?;
+                let last =
+                    key.strip_prefix(prefix).ok_or_else(|| format!("a key {key:?} in another's place"))?;
+                let json: Json = serde_json::from_str(last).map_err(|e| format!("the key {key:?}: {e}"))?;
+                json::from_json(&json)
+            };
+            let elements = range.kvs.iter().map(element).collect::<Result<Vec<Value>, String>>()?;
+            Ok(Completion::ok(Value::list(elements)))
+        }
+        Reading::Done(value) => {
+            serde_json::from_slice::<serde_json::Map<String, Json>>(body).map_err(failed)?;
+            Ok(Completion::ok(value.clone()))
+        }
+        Reading::Compared(value) => {
+            let txn: Txn = serde_json::from_slice(body).map_err(failed)?;
+            if txn.succeeded {
+                return Ok(Completion::Ok { value: value.clone(), applied: Some(true), observed: None });
+            }
+            let there = txn.responses.into_iter().find_map(|response| response.response_range);
+            let observed = Some(there.unwrap_or_default().value()?);
+            Ok(Completion::Ok { value: value.clone(), applied: Some(false), observed })
+        }
+    }
+}
+
+/// What a member says about itself.
+#[derive(Debug, Deserialize)]
+pub struct Status {
+    header: Header,
+    #[serde(default)]
+    leader: String,
+    #[serde(default, rename = "raftTerm")]
+    term: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct Header {
+    #[serde(default)]
+    member_id: String,
+}
+
+impl Status {
+    /// From an answer of `/v3/maintenance/status`.
+    pub fn read(body: &[u8]) -> Result<Status, String> {
+        serde_json::from_slice(body).map_err(|e| format!("its status: {e}"))
+    }
+
+    /// Whether it takes itself for the leader.
+    pub fn leads(&self) -> bool {
+        !self.leader.is_empty() && self.leader == self.header.member_id
+    }
+
+    /// Its term.
+    pub fn term(&self) -> u64 {
+        self.term.parse().unwrap_or(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn call(f: &str, value: Value) -> Call {
+        Call { f: f.into(), key: Some("k1".into()), value }
+    }
+
+    fn answer(f: &str, value: Value, status: u16, body: &str) -> Completion {
+        read(&ask("register", &call(f, value), false).unwrap(), status, body.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn requests_are_those_that_etcd_knows() {
+        let put = ask("register", &call("write", Value::Int(7)), false).unwrap();
+        assert_eq!(
+            (put.path, put.body.as_str()),
+            ("/v3/kv/put", r#"{"key":"cGVyanVyeS8iazEi","value":"Nw=="}"#)
+        );
+        let stale = ask("register", &call("read", Value::Null), true).unwrap();
+        assert_eq!(stale.body, r#"{"key":"cGVyanVyeS8iazEi","serializable":true}"#);
+        assert!(ask("register", &call("append", Value::Null), false).is_err());
+    }
+
+    #[test]
+    fn answers_of_a_recorded_server_are_understood() {
+        // etcd 3.4.23.
+        let header = r#""header":{"cluster_id":"1","member_id":"2","revision":"3","raft_term":"2"}"#;
+        let none = format!("{{{header}}}");
+        assert_eq!(answer("read", Value::Null, 200, &none), Completion::ok(Value::Null));
+        let some = format!(r#"{{{header},"kvs":[{{"key":"cGVyanVyeS8iazEi","value":"Nw=="}}],"count":"1"}}"#);
+        assert_eq!(answer("read", Value::Null, 200, &some), Completion::ok(Value::Int(7)));
+        let cas = Value::list([Value::Int(7), Value::Int(8)]);
+        let swapped = format!(r#"{{{header},"succeeded":true,"responses":[{{"response_put":{{}}}}]}}"#);
+        let applied =
+            |applied, observed| Completion::Ok { value: cas.clone(), applied: Some(applied), observed };
+        assert_eq!(answer("cas", cas.clone(), 200, &swapped), applied(true, None));
+        let found = r#"{"response_range":{"kvs":[{"key":"cGVyanVyeS8iazEi","value":"OQ=="}],"count":"1"}}"#;
+        let kept = format!(r#"{{{header},"responses":[{found}]}}"#);
+        assert_eq!(answer("cas", cas.clone(), 200, &kept), applied(false, Some(Value::Int(9))));
+    }
+
+    #[test]
+    fn only_what_certainly_did_not_happen_has_failed() {
+        let refused = |code: i64, message: &str| {
+            answer("write", Value::Int(1), 503, &json!({"code": code, "message": message}).to_string())
+        };
+        for (code, message) in [
+            (14, "etcdserver: request timed out"),
+            (14, "etcdserver: leader changed"),
+            (14, "etcdserver: no leader"),
+            (4, "context deadline exceeded"),
+            (8, "etcdserver: mvcc: database space exceeded"),
+            (2, "unknown"),
+            (13, "internal"),
+        ] {
+            assert!(matches!(refused(code, message), Completion::Info { late: false, .. }), "{message}");
+        }
+        for (code, message) in [(3, "etcdserver: key is not provided"), (8, "etcdserver: too many requests")]
+        {
+            assert!(matches!(refused(code, message), Completion::Fail(_)), "{message}");
+        }
+        let read = answer("read", Value::Null, 503, r#"{"code":14,"message":"etcdserver: no leader"}"#);
+        assert!(matches!(read, Completion::Fail(_)), "a read without an answer did not happen");
+    }
+
+    #[test]
+    fn a_set_is_read_back_as_it_was_added() {
+        let add = ask("set", &call("add", Value::Int(12)), false).unwrap();
+        assert_eq!(add.body, json!({"key": bytes("perjury/\"k1\"/12"), "value": ""}).to_string());
+        let all = ask("set", &call("read", Value::Null), false).unwrap();
+        let kvs = json!({"kvs": [{"key": bytes("perjury/\"k1\"/12")}, {"key": bytes("perjury/\"k1\"/3")}]});
+        let seen = read(&all, 200, kvs.to_string().as_bytes()).unwrap();
+        assert_eq!(seen, Completion::ok(Value::list([Value::Int(12), Value::Int(3)])));
+        assert_eq!(after("perjury/\"k1\"/"), "perjury/\"k1\"0");
+    }
+}

@@ -1,0 +1,332 @@
+//! etcd, as its Debian package installs it, in a lab.
+//!
+//! ```text
+//!   api.rs     calls as requests, answers as outcomes: what has failed, what is unknown
+//!   client.rs  one session with one member
+//! ```
+
+mod api;
+mod client;
+
+use super::demo::options::Options;
+use super::http::{Answer, Connection};
+use super::service::{Service, ServiceCluster, Way};
+use crate::client::{Claim, Client, Place, Running, Start, System, SystemOption};
+use crate::control::clock::unix_ns;
+use crate::control::host::Host;
+use crate::control::lab::host::LabHost;
+use api::Status;
+use chrono::DateTime;
+use client::EtcdClient;
+use nemesis::{Cluster, Role};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+const CLIENT_PORT: u16 = 2379;
+const PEER_PORT: u16 = 2380;
+/// How long a member may take to say who it is: it does so from memory.
+const PATIENCE: Duration = Duration::from_millis(400);
+const DATA: &str = "/var/lib/perjury-etcd";
+const LOG: &str = "/var/log/etcd.log";
+
+const OPTIONS: &[SystemOption] = &[
+    SystemOption {
+        name: "reads",
+        default: "linearizable",
+        about: "linearizable (by a majority), or serializable (from the member that is asked, without asking others)",
+    },
+    SystemOption {
+        name: "heartbeat",
+        default: "100",
+        about: "milliseconds between two heartbeats of the leader, 10 to 10000",
+    },
+    SystemOption {
+        name: "election",
+        default: "1000",
+        about: "milliseconds without a heartbeat after which a member stands for election, 50 to 50000",
+    },
+];
+
+/// What the options say.
+#[derive(Clone, Copy, Debug)]
+struct Config {
+    serializable: bool,
+    heartbeat: u64,
+    election: u64,
+}
+
+impl Config {
+    fn new(with: &[(String, String)]) -> Result<Config, String> {
+        let options = Options::new(OPTIONS, with)?;
+        let config = Config {
+            serializable: options.choice("reads", &[("linearizable", false), ("serializable", true)])?,
+            heartbeat: options.number("heartbeat", 10..=10_000)?,
+            election: options.number("election", 50..=50_000)?,
+        };
+        if config.election < 5 * config.heartbeat {
+            return Err(format!(
+                "election takes at least five heartbeats, and {} is less than 5 × {}",
+                config.election, config.heartbeat
+            ));
+        }
+        Ok(config)
+    }
+}
+
+/// etcd 3.4 and later.
+pub struct Etcd;
+
+impl System for Etcd {
+    fn name(&self) -> &'static str {
+        "etcd"
+    }
+
+    fn about(&self) -> &'static str {
+        "etcd 3.4 or later, from its Debian package, in a lab (--lab N); clients speak its JSON API, each with one member"
+    }
+
+    fn options(&self) -> &'static [SystemOption] {
+        OPTIONS
+    }
+
+    fn workloads(&self) -> &'static [&'static str] {
+        &["register", "cas-register", "set"]
+    }
+
+    fn default_nodes(&self) -> usize {
+        5
+    }
+
+    fn needs_nodes(&self) -> bool {
+        true
+    }
+
+    fn claim(&self, with: &[(String, String)]) -> Result<Claim, String> {
+        let text = if Config::new(with)?.serializable { "sequential" } else { "linearizable" };
+        Ok(Claim { text: text.to_string(), honest: true })
+    }
+
+    fn configurations(&self) -> &'static [&'static [(&'static str, &'static str)]] {
+        &[&[], &[("reads", "serializable")]]
+    }
+
+    fn start(&self, start: &Start<'_>) -> Result<Box<dyn Running>, String> {
+        let config = Config::new(start.with)?;
+        let Place::Lab { capture } = start.place else {
+            return Err("etcd needs nodes of its own: --lab N".into());
+        };
+        let cluster = ServiceCluster::start(start.nodes, start.dir, start.seed, capture.as_ref(), |hosts| {
+            let installed = hosts[0].sh("command -v etcd", Duration::from_secs(10));
+            installed.map_err(|_| {
+                "etcd is not installed on this machine; `perjury lab install etcd` does it".to_string()
+            })?;
+            Ok(Members::new(config, hosts))
+        })?;
+        let version = cluster.ask(0, |way| cluster.service().version(way))?;
+        Ok(Box::new(EtcdCluster {
+            cluster,
+            workload: start.workload.to_string(),
+            serializable: config.serializable,
+            version,
+        }))
+    }
+}
+
+/// The members, and how to ask them.
+struct Members {
+    config: Config,
+    /// Name and address of each.
+    members: Vec<(String, String)>,
+    /// The controller's connections, by node and port. One that broke is made anew at the next question: nothing that is
+    /// asked here changes anything.
+    kept: Mutex<HashMap<(usize, u16), Connection>>,
+}
+
+impl Members {
+    fn new(config: Config, hosts: &[LabHost]) -> Members {
+        let members = hosts.iter().map(|host| (host.name().to_string(), host.address().to_string()));
+        Members { config, members: members.collect(), kept: Mutex::default() }
+    }
+
+    /// Asks the member something by the controller's way.
+    fn ask(
+        &self,
+        way: &Way<'_>,
+        port: u16,
+        path: &str,
+        post: bool,
+        deadline: Instant,
+    ) -> Result<Answer, String> {
+        let slot = (way.node, port);
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner).remove(&slot);
+        let fresh = kept.is_none();
+        let mut connection = match kept {
+            Some(connection) => connection,
+            None => Connection::new(way.dial(port, deadline)?, way.name),
+        };
+        let sent = if post { connection.post(path, "{}", deadline) } else { connection.get(path, deadline) };
+        let answer = sent
+            .map_err(|e| e.to_string())
+            .and_then(|()| connection.answer(deadline).map_err(|why| format!("{why:?}")));
+        match answer {
+            Ok(answer) => {
+                if !answer.last {
+                    self.kept.lock().unwrap_or_else(PoisonError::into_inner).insert(slot, connection);
+                }
+                if answer.status == 200 {
+                    Ok(answer)
+                } else {
+                    Err(format!("{path}: status {}", answer.status))
+                }
+            }
+            // It was kept from before a restart; another one says what is so now.
+            Err(_) if !fresh && Instant::now() < deadline => self.ask(way, port, path, post, deadline),
+            Err(why) => Err(format!("{path}: {why}")),
+        }
+    }
+
+    fn status(&self, way: &Way<'_>, deadline: Instant) -> Result<Status, String> {
+        let answer = self.ask(way, CLIENT_PORT, "/v3/maintenance/status", true, deadline)?;
+        Status::read(&answer.body)
+    }
+
+    fn version(&self, way: &Way<'_>) -> Result<String, String> {
+        let answer = self.ask(way, PEER_PORT, "/version", false, Instant::now() + Duration::from_secs(3))?;
+        let version: serde_json::Value = serde_json::from_slice(&answer.body).map_err(|e| e.to_string())?;
+        Ok(version["etcdserver"].as_str().unwrap_or("unknown").to_string())
+    }
+}
+
+impl Service for Members {
+    fn start_command(&self, node: usize) -> String {
+        let (name, address) = &self.members[node];
+        let all: Vec<String> = self
+            .members
+            .iter()
+            .map(|(name, address)| format!("{name}=http://{address}:{PEER_PORT}"))
+            .collect();
+        let Config { heartbeat, election, .. } = self.config;
+        format!(
+            "mkdir -p {DATA} && cd / && setsid etcd --name {name} --data-dir {DATA} \
+             --listen-peer-urls http://{address}:{PEER_PORT} --initial-advertise-peer-urls http://{address}:{PEER_PORT} \
+             --listen-client-urls http://{address}:{CLIENT_PORT} --advertise-client-urls http://{address}:{CLIENT_PORT} \
+             --initial-cluster {} --initial-cluster-state new --initial-cluster-token perjury \
+             --heartbeat-interval {heartbeat} --election-timeout {election} --logger zap --log-outputs stderr \
+             >>{LOG} 2>&1 </dev/null & echo $!",
+            all.join(",")
+        )
+    }
+
+    fn peer_port(&self) -> u16 {
+        PEER_PORT
+    }
+
+    fn client_port(&self) -> u16 {
+        CLIENT_PORT
+    }
+
+    fn logs(&self) -> &'static [&'static str] {
+        &[LOG]
+    }
+
+    /// By the port of its peers, which it opens before it has found any.
+    fn answers(&self, way: &Way<'_>, deadline: Instant) -> Result<(), String> {
+        self.ask(way, PEER_PORT, "/version", false, deadline).map(drop)
+    }
+
+    fn serves(&self, way: &Way<'_>, deadline: Instant) -> Result<(), String> {
+        self.status(way, deadline).map(drop)
+    }
+
+    fn role(&self, way: &Way<'_>) -> Result<Option<Role>, String> {
+        let status = self.status(way, Instant::now() + PATIENCE)?;
+        Ok(Some(Role { primary: status.leads(), term: status.term() }))
+    }
+
+    fn clock_offset(&self, way: &Way<'_>) -> Result<i64, String> {
+        let before = unix_ns(SystemTime::now());
+        let answer = self.ask(way, PEER_PORT, "/version", false, Instant::now() + PATIENCE)?;
+        let after = unix_ns(SystemTime::now());
+        let date = answer.date.ok_or("its answer has no date")?;
+        let date = DateTime::parse_from_rfc2822(&date).map_err(|e| format!("the date {date:?}: {e}"))?;
+        Ok(least_offset(date.timestamp(), before, after))
+    }
+}
+
+/// A date in whole seconds was true for a second, and was written at some time between `before` and `after`: the least
+/// offset of the clock that explains it, in nanoseconds.
+fn least_offset(date: i64, before: i64, after: i64) -> i64 {
+    let (low, high) = (date * 1_000_000_000 - after, (date + 1) * 1_000_000_000 - before);
+    if low > 0 { low } else { high.min(0) }
+}
+
+/// A running cluster of etcd.
+struct EtcdCluster {
+    cluster: Arc<ServiceCluster<Members>>,
+    workload: String,
+    serializable: bool,
+    version: String,
+}
+
+impl Running for EtcdCluster {
+    fn cluster(&self) -> &dyn Cluster {
+        &*self.cluster
+    }
+
+    fn shared(&self) -> Arc<dyn Cluster> {
+        Arc::<ServiceCluster<Members>>::clone(&self.cluster)
+    }
+
+    fn open(&self, _process: i64, node: usize, deadline: Instant) -> Result<Box<dyn Client>, String> {
+        let stream = self.cluster.dial(node, deadline)?;
+        let connection = Connection::new(stream, &self.cluster.nodes()[node]);
+        Ok(Box::new(EtcdClient::new(connection, &self.workload, self.serializable)))
+    }
+
+    fn version(&self) -> String {
+        self.version.clone()
+    }
+
+    fn pids(&self) -> Vec<u32> {
+        self.cluster.pids()
+    }
+
+    fn end(&self) -> Vec<String> {
+        self.cluster.end()
+    }
+}
+
+impl Drop for EtcdCluster {
+    fn drop(&mut self) {
+        // The nemesis may still hold the cluster; its processes end here all the same.
+        self.cluster.end();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_date_proves_no_more_than_it_says() {
+        let at = |seconds: f64| (seconds * 1e9) as i64;
+        // An honest clock: 100.7 s is written as 100.
+        assert_eq!(least_offset(100, at(100.7), at(100.71)), 0);
+        // Written within the second before, received after it.
+        assert_eq!(least_offset(100, at(100.99), at(101.02)), 0);
+        assert_eq!(least_offset(130, at(100.5), at(100.5)), at(29.5));
+        assert_eq!(least_offset(70, at(100.5), at(100.5)), at(-29.5));
+    }
+
+    #[test]
+    fn options_that_etcd_would_refuse_are_refused() {
+        let with = |pairs: &[(&str, &str)]| {
+            let with: Vec<_> = pairs.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect();
+            Config::new(&with)
+        };
+        assert!(with(&[]).is_ok());
+        assert!(with(&[("reads", "dirty")]).unwrap_err().contains("linearizable or serializable"));
+        assert!(with(&[("heartbeat", "300")]).unwrap_err().contains("five heartbeats"));
+    }
+}

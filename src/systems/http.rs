@@ -1,0 +1,213 @@
+//! One connection to one server, for HTTP/1.1: a request, its answer, the next request. It never dials again, never asks
+//! twice, and follows nobody elsewhere: a client must know what became of every request.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+/// The longest answer that is read.
+const ANSWER_MAX: usize = 64 << 20;
+/// The most header lines of an answer.
+const HEADERS_MAX: usize = 64;
+
+/// A connection with at most one request that is not answered.
+#[derive(Debug)]
+pub struct Connection {
+    stream: TcpStream,
+    host: String,
+    /// What has arrived and was not taken yet.
+    buffer: Vec<u8>,
+}
+
+/// An answer, whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// `200`
+    pub status: u16,
+    /// The body.
+    pub body: Vec<u8>,
+    /// What the server says the date is.
+    pub date: Option<String>,
+    /// Whether the server closes the connection after it.
+    pub last: bool,
+}
+
+/// Why there is no answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NoAnswer {
+    /// The deadline came first; the rest may still come.
+    Late,
+    /// The connection is of no more use.
+    Broken(String),
+}
+
+impl Connection {
+    /// Over a connected socket; `host` is the server's name.
+    pub fn new(stream: TcpStream, host: &str) -> Connection {
+        Connection { stream, host: host.to_string(), buffer: Vec::new() }
+    }
+
+    /// Sends a request with a body of JSON. An error does not say how much of it went out.
+    pub fn post(&mut self, path: &str, body: &str, deadline: Instant) -> io::Result<()> {
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+            self.host,
+            body.len()
+        );
+        self.send(format!("{head}{body}").as_bytes(), deadline)
+    }
+
+    /// Sends a request without a body.
+    pub fn get(&mut self, path: &str, deadline: Instant) -> io::Result<()> {
+        self.send(format!("GET {path} HTTP/1.1\r\nHost: {}\r\n\r\n", self.host).as_bytes(), deadline)
+    }
+
+    fn send(&mut self, bytes: &[u8], deadline: Instant) -> io::Result<()> {
+        self.stream.set_write_timeout(Some(left(deadline)))?;
+        self.stream.write_all(bytes)
+    }
+
+    /// The answer to the request that was sent last. After [`NoAnswer::Late`] it may be asked for again.
+    pub fn answer(&mut self, deadline: Instant) -> Result<Answer, NoAnswer> {
+        let mut piece = [0; 16 << 10];
+        loop {
+            match parse(&self.buffer).map_err(NoAnswer::Broken)? {
+                Some((answer, length)) => {
+                    self.buffer.drain(..length);
+                    if !self.buffer.is_empty() {
+                        return Err(NoAnswer::Broken("more than one answer to one request".into()));
+                    }
+                    return Ok(answer);
+                }
+                None if self.buffer.len() > ANSWER_MAX => {
+                    return Err(NoAnswer::Broken(format!("an answer of more than {ANSWER_MAX} bytes")));
+                }
+                None => {}
+            }
+            if Instant::now() >= deadline {
+                return Err(NoAnswer::Late);
+            }
+            let broken = |e: io::Error| NoAnswer::Broken(e.to_string());
+            self.stream.set_read_timeout(Some(left(deadline))).map_err(broken)?;
+            match self.stream.read(&mut piece) {
+                Ok(0) => return Err(NoAnswer::Broken("the connection was closed before the answer".into())),
+                Ok(n) => self.buffer.extend_from_slice(&piece[..n]),
+                Err(e) => match e.kind() {
+                    ErrorKind::WouldBlock | ErrorKind::TimedOut => return Err(NoAnswer::Late),
+                    ErrorKind::Interrupted => {}
+                    _ => return Err(broken(e)),
+                },
+            }
+        }
+    }
+
+    /// Ends the connection: nothing that is still under way will be heard of.
+    pub fn close(&self) {
+        // One that is broken is as good as closed.
+        let _ = self.stream.shutdown(std::net::Shutdown::Both);
+    }
+}
+
+/// Never zero, which would be no timeout at all.
+fn left(deadline: Instant) -> Duration {
+    deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1))
+}
+
+/// An answer at the beginning of `bytes` and its length, if it is whole. O(bytes).
+fn parse(bytes: &[u8]) -> Result<Option<(Answer, usize)>, String> {
+    let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
+    let mut response = httparse::Response::new(&mut headers);
+    let begin = match response.parse(bytes) {
+        Ok(httparse::Status::Complete(begin)) => begin,
+        Ok(httparse::Status::Partial) => return Ok(None),
+        Err(e) => return Err(format!("not an answer of HTTP: {e}")),
+    };
+    let status = response.code.ok_or("an answer without a status")?;
+    let header = |name: &str| {
+        let found = response.headers.iter().find(|h| h.name.eq_ignore_ascii_case(name));
+        found.and_then(|h| std::str::from_utf8(h.value).ok()).map(str::trim)
+    };
+    let whole = match (header("transfer-encoding"), header("content-length")) {
+        (Some(coding), _) if coding.eq_ignore_ascii_case("chunked") => chunks(&bytes[begin..])?,
+        (Some(coding), _) => return Err(format!("an answer with the transfer coding {coding:?}")),
+        (None, Some(length)) => {
+            let length: usize = length.parse().map_err(|_| format!("an answer of length {length:?}"))?;
+            bytes[begin..].get(..length).map(|body| (body.to_vec(), length))
+        }
+        (None, None) => return Err("an answer without a length".into()),
+    };
+    let last = header("connection").is_some_and(|c| c.eq_ignore_ascii_case("close"));
+    let date = header("date").map(str::to_string);
+    Ok(whole.map(|(body, length)| (Answer { status, body, date, last }, begin + length)))
+}
+
+/// A body in chunks, and how many bytes it takes with them, if it is whole.
+fn chunks(bytes: &[u8]) -> Result<Option<(Vec<u8>, usize)>, String> {
+    let (mut body, mut at) = (Vec::new(), 0);
+    loop {
+        let (head, size) = match httparse::parse_chunk_size(&bytes[at..]) {
+            Ok(httparse::Status::Complete((head, size))) => (head, size as usize),
+            Ok(httparse::Status::Partial) => return Ok(None),
+            Err(_) => return Err("a chunk without a size".into()),
+        };
+        let begin = at + head;
+        let Some(end) = begin.checked_add(size).filter(|end| end.saturating_add(2) <= bytes.len()) else {
+            return Ok(None);
+        };
+        if &bytes[end..end + 2] != b"\r\n" {
+            return Err("a chunk longer than its size, or trailers after the last".into());
+        }
+        body.extend_from_slice(&bytes[begin..end]);
+        at = end + 2;
+        if size == 0 {
+            return Ok(Some((body, at)));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn body(text: &str) -> Result<Option<String>, String> {
+        let parsed = parse(text.as_bytes())?;
+        Ok(parsed.map(|(answer, length)| {
+            assert_eq!(length, text.len());
+            String::from_utf8(answer.body).unwrap()
+        }))
+    }
+
+    #[test]
+    fn an_answer_is_read_whole_or_not_at_all() {
+        for (text, expected) in [
+            (
+                "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nDate: Sat, 21 Nov 2026 12:00:00 GMT\r\n\r\nhello",
+                "hello",
+            ),
+            (
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n",
+                "hello",
+            ),
+            ("HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n", ""),
+        ] {
+            assert_eq!(body(text), Ok(Some(expected.to_string())), "{text}");
+            for length in 0..text.len() {
+                assert_eq!(body(&text[..length]), Ok(None), "{}", &text[..length]);
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_answer_is_an_error() {
+        for text in [
+            "SSH-2.0-OpenSSH_9.2\r\n",
+            "HTTP/1.1 200 OK\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhello\r\n",
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n",
+        ] {
+            assert!(body(text).is_err(), "{text}");
+        }
+    }
+}

@@ -4,15 +4,18 @@
 //! the style sheet maps those to the palette of the theme; attribute selectors beat presentation attributes.
 
 use crate::buckets::{Axis, Bucket};
+use crate::clocks::clocks;
+use crate::spectrum::spectrum;
 use crate::text::{count, short, span};
-use history::results::FaultRecord;
+use history::History;
+use history::results::{FaultRecord, Results};
 use maud::{Markup, PreEscaped, html};
 use plotters::coord::ranged1d::ValueFormatter;
 use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
 
-const TEXT: RGBColor = RGBColor(1, 1, 1);
-const GRID: RGBColor = RGBColor(2, 2, 2);
+pub const TEXT: RGBColor = RGBColor(1, 1, 1);
+pub const GRID: RGBColor = RGBColor(2, 2, 2);
 const BAND: RGBColor = RGBColor(3, 3, 3);
 const P50: RGBColor = RGBColor(11, 0, 0);
 const P95: RGBColor = RGBColor(12, 0, 0);
@@ -23,46 +26,75 @@ const FAIL: RGBColor = RGBColor(16, 0, 0);
 const INFO: RGBColor = RGBColor(17, 0, 0);
 const SIZE: (u32, u32) = (640, 250);
 
-type Drawn = Result<(), Box<dyn std::error::Error>>;
+/// Colours of series that have no meaning of their own.
+pub const SERIES: [RGBColor; 8] = [
+    RGBColor(21, 0, 0),
+    RGBColor(22, 0, 0),
+    RGBColor(23, 0, 0),
+    RGBColor(24, 0, 0),
+    RGBColor(25, 0, 0),
+    RGBColor(26, 0, 0),
+    RGBColor(27, 0, 0),
+    RGBColor(28, 0, 0),
+];
 
-/// Both charts, or nothing where the history has no times.
-pub fn charts(axis: Axis, faults: &[FaultRecord], buckets: &[Bucket]) -> Markup {
+/// What drawing a chart comes to.
+pub type Drawn = Result<(), Box<dyn std::error::Error>>;
+
+/// The section on performance; nothing where the history has no times.
+pub fn charts(axis: Axis, results: &Results, history: &History, buckets: &[Bucket]) -> Markup {
     if !axis.timed {
         return html! {};
     }
+    let faults = &results.faults;
     let slice = span(axis.length() / buckets.len().max(1) as i64);
+    let latency =
+        figure("Latency over time on a logarithmic axis", |svg| latency(svg, axis, faults, buckets));
+    let rate = figure("Operations per second over time", |svg| rate(svg, axis, faults, buckets));
+    let spectrum = spectrum(history);
+    let clocks = clocks(axis, faults);
     html! {
         div.two-up {
             section.card #latency aria-labelledby="h-latency" {
                 h2 #h-latency { "Latency" small { "of answered operations, by the moment they were sent" } }
                 p.legend { span.l50 { "p50" } span.l95 { "p95" } span.l99 { "p99" } span.lmax { "longest" }
                     span.lband { "fault" } }
-                (figure("Latency over time on a logarithmic axis", |svg| latency(svg, axis, faults, buckets)))
+                (latency)
                 p.note { "One point for about every " (slice) ". Read it upwards: half of the answers came within p50, all within the longest. A gap means that nothing was answered." }
             }
             section.card #rate aria-labelledby="h-rate" {
                 h2 #h-rate { "Rate" small { "operations per second, stacked by what became of them" } }
                 p.legend { span.aok { "ok" } span.afail { "failed" } span.ainfo { "never answered" } span.lband { "fault" } }
-                (figure("Operations per second over time", |svg| rate(svg, axis, faults, buckets)))
-                p.note { "Counted by the moment they were sent. Clients wait for answers, so a slow cluster is asked less." }
+                (rate)
+                p.note { "Counted by the moment they were sent. Clients wait for answers, so a slow cluster is asked less. A burst of more than twice the usual is cut at the top." }
+            }
+            @if let Some(card) = spectrum { (card) }
+            @if let Some(card) = clocks { (card) }
+            section.card hidden aria-labelledby="h-scatter" {
+                h2 #h-scatter { "Every operation" small { "latency by the moment it was sent" } }
+                p.legend { span.aok { "ok" } span.afail { "failed" } span.ainfo { "never answered, at the time it was given up" } span.lband { "fault" } }
+                div #scatter {}
+                p.note { "A dot for each. What quantiles hide shows here: two crowds, stripes at a deadline, a single client that waits." }
             }
         }
     }
 }
 
-fn figure(what: &str, draw: impl FnOnce(&mut String) -> Drawn) -> Markup {
+/// A chart in the page. A chart that cannot be drawn is a sentence.
+pub fn figure(what: &str, draw: impl FnOnce(&mut String) -> Drawn) -> Markup {
     let mut svg = String::new();
     let drawn = draw(&mut svg);
     html! {
         @match drawn {
-            // Plotters wrote this SVG from numbers alone; nothing of the system under test is in it.
-            Ok(()) => div.plot role="img" aria-label=(what) { (PreEscaped(svg)) },
+            // Plotters wrote this SVG and escaped the texts in it.
+            Ok(()) => div.plot role="img" aria-label=(what) { (PreEscaped(&svg)) },
             Err(error) => p.note { "This chart could not be drawn: " (error) },
         }
     }
 }
 
-fn seconds(axis: Axis, at: i64) -> f64 {
+/// Seconds from the left end of the axis.
+pub fn seconds(axis: Axis, at: i64) -> f64 {
     at.saturating_sub(axis.from) as f64 / 1e9
 }
 
@@ -108,7 +140,7 @@ fn latency(svg: &mut String, axis: Axis, faults: &[FaultRecord], buckets: &[Buck
 
 fn rate(svg: &mut String, axis: Axis, faults: &[FaultRecord], buckets: &[Bucket]) -> Drawn {
     let per_second = |b: &Bucket, n: u64| n as f64 / (b.to.saturating_sub(b.from) as f64 / 1e9).max(1e-9);
-    let most = buckets.iter().map(|b| per_second(b, b.all())).fold(1.0, f64::max) * 1.08;
+    let most = highest(buckets.iter().map(|b| per_second(b, b.all())).collect());
     let root = SVGBackend::with_string(svg, SIZE).into_drawing_area();
     let mut chart = ChartBuilder::on(&root)
         .margin(6)
@@ -133,7 +165,7 @@ fn rate(svg: &mut String, axis: Axis, faults: &[FaultRecord], buckets: &[Bucket]
         [(|b| b.all(), INFO), (|b| b.ok + b.fail, FAIL), (|b| b.ok, OK)];
     for (part, colour) in parts {
         let stairs = buckets.iter().flat_map(|b| {
-            let y = per_second(b, part(b));
+            let y = per_second(b, part(b)).min(most);
             [(seconds(axis, b.from), y), (seconds(axis, b.to), y)]
         });
         chart.draw_series(AreaSeries::new(stairs, 0.0, colour))?;
@@ -142,11 +174,21 @@ fn rate(svg: &mut String, axis: Axis, faults: &[FaultRecord], buckets: &[Bucket]
     Ok(())
 }
 
+/// The top of the axis: a burst (the last reads of a run) must not press all the rest to the ground.
+fn highest(mut rates: Vec<f64>) -> f64 {
+    rates.sort_by(f64::total_cmp);
+    let most = rates.last().copied().unwrap_or(1.0).max(1.0);
+    let usual =
+        rates[(rates.len() * 97 / 100).min(rates.len().saturating_sub(1))..].first().copied().unwrap_or(most);
+    if most > usual * 2.0 && usual > 0.0 { usual * 1.5 } else { most * 1.08 }
+}
+
 fn middle(axis: Axis, bucket: &Bucket) -> f64 {
     (seconds(axis, bucket.from) + seconds(axis, bucket.to)) / 2.0
 }
 
-fn time_label(seconds: f64) -> String {
+/// A label of the axis of time.
+pub fn time_label(seconds: f64) -> String {
     format!("{} s", short(seconds))
 }
 

@@ -1,10 +1,11 @@
 //! Every operation of a history, packed into the page for the script that draws the timeline.
 //!
 //! ```text
-//!   base64( deflate( length, header as JSON,  start… dur… row… process… flags… f… node… key… input… output… error… line… back… ) )
+//!   base64( deflate( length, header as JSON,  start… dur… row… process… flags… f… node… key… input… output… error…, lines… ) )
 //! ```
 //! Each column holds one LEB128 number per operation: differences where neighbours are alike, numbers of entries of a
-//! table where they repeat. Nothing here is trusted text that a browser could take for markup: base64 has none.
+//! table where they repeat. The lines of the file are one number per event, in the order of the times, and so nearly all
+//! of them say "the next line". Nothing here is trusted text that a browser could take for markup: base64 has none.
 
 use crate::base64::base64;
 use crate::buckets::Axis;
@@ -30,6 +31,8 @@ const LIMITS: [usize; 5] = [256, 96, 40, 20, 10];
 const TEXT_BYTES: (usize, usize) = (300_000, 12);
 /// Slices of the overview of a reduced page.
 const SLICES: usize = 480;
+/// The last column, which has a number for each event.
+const LINES: usize = 11;
 /// Integers beyond this are kept as text: the script counts in 53 bits.
 const INT_MAX: i64 = 1 << 40;
 
@@ -37,11 +40,13 @@ const INT_MAX: i64 = 1 << 40;
 pub fn pack(results: &Results, history: &History, axis: Axis) -> String {
     let chosen = chosen(results, history, axis, OPS_MAX);
     let unit = if axis.timed && axis.length() >= 1_000_000_000 { 1000 } else { 1 };
+    let length = axis.length() / unit;
     let workers = workers(history);
     let mut texts = Texts::new(history, &chosen);
-    let mut columns: [Vec<u8>; 13] = Default::default();
+    let mut columns: [Vec<u8>; 12] = Default::default();
+    let mut events: Vec<(i64, bool, u32, u32)> = Vec::new();
     let mut state = State::new(&workers.first);
-    for op in chosen.iter().map(|&i| &history.ops[i as usize]) {
+    for (number, op) in chosen.iter().map(|&i| &history.ops[i as usize]).enumerate() {
         let row = workers.row[op.process as usize];
         let process = history.processes[op.process as usize];
         let (start, dur) = ticks(axis, unit, op);
@@ -57,15 +62,23 @@ pub fn pack(results: &Results, history: &History, axis: Axis) -> String {
             texts.value(op.key, op.input),
             texts.value(op.key, op.output),
             texts.string(op.error),
-            zigzag(i64::from(op.invoke_line) - state.line),
-            if op.ret_line == 0 { 0 } else { zigzag(i64::from(op.ret_line) - i64::from(op.invoke_line)) + 1 },
         ];
         for (column, number) in columns.iter_mut().zip(numbers) {
             varint(number, column);
         }
         state.start = start;
-        state.line = i64::from(op.invoke_line);
+        let end = if dur == 0 { start.max(length) } else { start.saturating_add((dur - 1) as i64) };
+        events.push((start, false, number as u32, op.invoke_line));
+        if op.ret_line > 0 {
+            events.push((end, true, number as u32, op.ret_line));
+        }
         state.processes[row as usize] = process;
+    }
+    events.sort_unstable();
+    let mut last = 0;
+    for (_, _, _, line) in events {
+        varint(zigzag(i64::from(line) - last - 1), &mut columns[LINES]);
+        last = i64::from(line);
     }
     let header = header(results, history, axis, unit, &chosen, &workers.first, texts).to_string();
     let mut raw = Vec::new();
@@ -152,18 +165,17 @@ fn flags(op: &Op) -> u64 {
         Outcome::Fail => 1,
         Outcome::Info => 2,
     };
-    outcome | u64::from(op.applied == Applied::No) << 2
+    outcome | u64::from(op.applied == Applied::No) << 2 | u64::from(op.ret_line > 0) << 3
 }
 
 struct State {
     start: i64,
-    line: i64,
     processes: Vec<i64>,
 }
 
 impl State {
     fn new(first: &[i64]) -> State {
-        State { start: 0, line: 0, processes: first.to_vec() }
+        State { start: 0, processes: first.to_vec() }
     }
 }
 

@@ -5,7 +5,9 @@ use crate::base64::base64;
 use crate::buckets::{Axis, buckets};
 use crate::script::script;
 use crate::summary::{glyph, sentence};
-use crate::{anomaly, charts, checked, clean, embed, faults, figures, origin, tables, timeline, verdict};
+use crate::{
+    anomaly, charts, checked, clean, downloads, embed, faults, figures, origin, tables, timeline, verdict,
+};
 use history::History;
 use history::results::Results;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
@@ -20,10 +22,12 @@ const STYLE: &str = include_str!("style.css");
 /// O(n log n) in the operations. A page takes 5 to 15 bytes per operation, up to [`OPS_MAX`](embed::OPS_MAX) of them;
 /// beyond that it holds those that matter most, and says so.
 pub fn html(results: &Results, history: &History) -> String {
+    let raw = results;
     let results = &clean::results(results);
     let axis = Axis::of(history, &results.faults);
     let slices = axis.map(|axis| buckets(axis, &results.faults, history.ops.iter())).unwrap_or_default();
     let packed = axis.map(|axis| embed::pack(results, history, axis));
+    let charts = axis.map(|axis| charts::charts(axis, results, history, &slices));
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -38,11 +42,13 @@ pub fn html(results: &Results, history: &History) -> String {
                     (figures::figures(results, history))
                     (timeline::timeline(results, history, axis, &slices))
                     (anomaly::table(results))
-                    @if let Some(axis) = axis { (charts::charts(axis, &results.faults, &slices)) }
+                    @if let Some(charts) = charts { (charts) }
+                    @if let Some(axis) = axis { (timeline::availability(results, history, axis)) }
                     (faults::faults(results, history, axis))
                     (tables::tables(results))
                     (checked::checked(results))
                     (origin::origin(results))
+                    (downloads::downloads(raw, results, history))
                 }
                 footer.wrap { "Made by perjury " (results.checker.version) " from results.json and the history alone. Results: " code { (results.schema) } "." }
                 // Base64 holds no character that could end the element.
@@ -97,9 +103,11 @@ fn header(results: &Results) -> Markup {
             nav aria-label="Sections" {
                 @if let Some(first) = results.anomalies.first() { a href={ "#a" (first.id) } { "Anomaly" } }
                 a href="#timeline" { "Timeline" }
+                @if results.stats.duration_ns > 0 { a href="#latency" { "Performance" } }
                 @if has_faults { a href="#faults" { "Faults" } }
                 a href="#checked" { "Checker" }
                 a href="#again" { "Run again" }
+                a href="#data" { "Data" }
             }
         } }
     }

@@ -45,6 +45,35 @@ pub fn timeline(results: &Results, history: &History, axis: Option<Axis>, bucket
     }
 }
 
+/// What each node answered, over time; nothing where the history names no nodes.
+pub fn availability(results: &Results, history: &History, axis: Axis) -> Markup {
+    let drawing = Drawing { results, history, axis, buckets: &[] };
+    let nodes = drawing.nodes();
+    if nodes.is_empty() {
+        return html! {};
+    }
+    let shown = &nodes[..nodes.len().min(NODES_MAX)];
+    let bottom = 4.0 + shown.len() as f64 * NODE;
+    let height = bottom + 24.0;
+    html! {
+        section.card #availability aria-labelledby="h-availability" {
+            h2 #h-availability { "Availability of each node" small { "what became of the requests to it, as shares" }
+                span.legend { span.aok { "ok" } span.afail { "failed" } span.ainfo { "never answered" } } }
+            div.scroll tabindex="0" {
+                svg.run viewBox=(format!("0 0 {WIDTH} {height:.0}")) width=(WIDTH) height=(format!("{height:.0}")) role="img" aria-labelledby="av-t" {
+                    title #av-t { "What each node answered over time; the table of nodes has the numbers" }
+                    (drawing.shades(0.0, bottom))
+                    @for (i, (name, ops)) in shown.iter().enumerate() { (drawing.node(name, ops, 4.0 + i as f64 * NODE)) }
+                    (drawing.ticks(bottom))
+                    (drawing.lines(bottom))
+                }
+            }
+            p.note { "A bar under a row marks a fault of that node. Empty: nobody asked it. Red: an anomaly."
+                @if nodes.len() > shown.len() { " The first " (NODES_MAX) " of " (count(nodes.len() as u64)) " nodes; the table of nodes has all." } }
+        }
+    }
+}
+
 struct Drawing<'a> {
     results: &'a Results,
     history: &'a History,
@@ -78,27 +107,17 @@ impl Drawing<'_> {
             notes.push("Faults are not drawn: the history records no times for its operations.".to_string());
         }
         let graph = 8.0 + n_lanes as f64 * LANE + 14.0;
-        let nodes = self.nodes();
-        if nodes.len() > NODES_MAX {
-            notes.push(format!(
-                "Rows of the first {NODES_MAX} of {} nodes; the table of nodes has all.",
-                count(nodes.len() as u64)
-            ));
-        }
-        let shown = &nodes[..nodes.len().min(NODES_MAX)];
         let axis_y = graph + GRAPH;
-        let rows = axis_y + 30.0;
-        let height = if shown.is_empty() { axis_y + 24.0 } else { rows + shown.len() as f64 * NODE + 2.0 };
+        let height = axis_y + 24.0;
         let svg = html! {
             svg.run viewBox=(format!("0 0 {WIDTH} {height:.0}")) width=(WIDTH) height=(format!("{height:.0}")) role="img" aria-labelledby="tl-t tl-d" {
-                title #tl-t { "The whole run: operations, faults, anomalies and nodes over time" }
+                title #tl-t { "The whole run: operations, faults and anomalies over time" }
                 desc #tl-d { (self.description()) }
                 (self.shades(graph, height - 2.0))
                 (self.bands(&lanes))
                 (self.graph(graph))
                 (self.ticks(axis_y))
-                @for (i, (name, ops)) in shown.iter().enumerate() { (self.node(name, ops, rows + i as f64 * NODE)) }
-                (self.flags(graph, height - 2.0))
+                (self.flags(graph, axis_y))
             }
         };
         (svg, notes)
@@ -302,6 +321,13 @@ impl Drawing<'_> {
                 }
             }
         }
+    }
+
+    /// Where the anomalies are, without their numbers.
+    fn lines(&self, bottom: f64) -> Markup {
+        let mut at: Vec<i64> = self.results.anomalies.iter().filter_map(|a| self.when(a)).collect();
+        at.sort_unstable();
+        html! { g.flag { @for at in at { path d=(format!("M{:.1} 0V{bottom:.1}", self.x(at))) {} } } }
     }
 
     fn when(&self, anomaly: &Anomaly) -> Option<i64> {

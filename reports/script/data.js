@@ -68,12 +68,7 @@ async function load(source) {
   const input = Array.from({ length: n }, number);
   const output = Array.from({ length: n }, number);
   ops.error = column(new Uint32Array(n), number);
-  last = 0;
-  ops.line = column(new Uint32Array(n), () => last += signed());
-  ops.back = column(new Uint32Array(n), i => {
-    const back = number();
-    return back === 0 ? 0 : ops.line[i] + (back % 2 ? (back - 1) / 2 : -back / 2);
-  });
+  const lines = at;
   ops.input = new Float64Array(n);
   ops.output = new Float64Array(n);
   const integers = new Float64Array(H.keys.length + 1);
@@ -87,10 +82,46 @@ async function load(source) {
     ops.input[i] = value(input[i], ops.key[i]);
     ops.output[i] = value(output[i], ops.key[i]);
   }
+  unpack = () => {
+    unpack = null;
+    unpackLines(raw, lines);
+  };
   ops.core = new Map();
   H.anomalies.forEach((anomaly, a) => anomaly.ops.forEach(([label, i, fatal]) => {
     if (!ops.core.has(i)) ops.core.set(i, { label, fatal, anomaly: a });
   }));
+}
+
+// The lines of the events in the file, unpacked when somebody asks: they are numbered in the order of their times.
+function unpackLines(raw, at) {
+  const n = H.n, ends = [];
+  ops.line = new Uint32Array(n);
+  ops.back = new Uint32Array(n);
+  for (let i = 0; i < n; i++) if (ops.flags[i] & 8) ends.push(i);
+  const sorted = Uint32Array.from(ends).sort((a, b) => ops.end[a] - ops.end[b] || a - b);
+  const starts = inOrder();
+  let last = 0;
+  for (let s = 0, e = 0; s < n || e < sorted.length;) {
+    const begins = s < n && (e >= sorted.length || ops.start[starts[s]] <= ops.end[sorted[e]]);
+    let number = 0, scale = 1, byte;
+    do {
+      byte = raw[at++];
+      number += (byte & 127) * scale;
+      scale *= 128;
+    } while (byte & 128);
+    last += 1 + (number % 2 ? -(number + 1) / 2 : number / 2);
+    if (begins) ops.line[starts[s++]] = last; else ops.back[sorted[e++]] = last;
+  }
+}
+
+let unpack = null;
+function line(i) {
+  if (unpack) unpack();
+  return ops.line[i];
+}
+function back(i) {
+  if (unpack) unpack();
+  return ops.back[i];
 }
 
 // Numbers from here on are entries of the table of texts, not integers: those stay below 2^41.

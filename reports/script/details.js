@@ -11,7 +11,7 @@ function showTip(i, clientX, clientY) {
   tip.replaceChildren(
     make('b', {}, (core ? core.label + ' ' : '') + (key(i) ? key(i) + ': ' : '') + words(i)),
     make('span', {}, `client ${ops.process[i]}${node(i) ? ' → ' + node(i) : ''} · ${ended(i)}`),
-    make('span', {}, `${moment(ops.start[i])}${ops.line[i] ? ' · line ' + ops.line[i] : ''}`));
+    make('span', {}, `${moment(ops.start[i])}${line(i) ? ' · line ' + line(i) : ''}`));
   if (error(i)) tip.append(make('span', { class: 'warn' }, error(i)));
   tip.hidden = false;
   const box = tip.getBoundingClientRect();
@@ -47,7 +47,7 @@ function describe(i) {
     ['error', error(i)],
     ['sent', moment(ops.start[i])],
     ['answered', ops.open[i] || outcome(i) === 2 ? '' : moment(ops.end[i])],
-    ['lines', ops.line[i] ? ops.line[i] + (ops.back[i] ? ' and ' + ops.back[i] : '') : ''],
+    ['lines', line(i) ? line(i) + (back(i) ? ' and ' + back(i) : '') : ''],
     ['during', during.map(f => `${f.kind} ${f.what}`).join('; ')],
   ].filter(fact => fact[1] !== '');
   const list = make('dl', {}, ...facts.map(([term, text]) => make('div', {}, make('dt', {}, term), make('dd', {}, text))));
@@ -95,7 +95,7 @@ function fillTable() {
     if (ops.start[i] > view.to || ops.end[i] < view.from || !inMask(i)) continue;
     if (lines.length >= TABLE_MAX) { more++; continue; }
     const cells = [moment(ops.start[i]), ops.open[i] ? '' : span(ops.end[i] - ops.start[i]), String(ops.process[i]), node(i), key(i),
-      words(i), OUTCOMES[outcome(i)] + (error(i) ? ': ' + error(i) : ''), ops.line[i] ? String(ops.line[i]) : ''];
+      words(i), OUTCOMES[outcome(i)] + (error(i) ? ': ' + error(i) : ''), line(i) ? String(line(i)) : ''];
     lines.push(make('tr', {}, ...cells.map(text => make('td', {}, text))));
   }
   tableBody.replaceChildren(...lines);

@@ -68,7 +68,7 @@ function fieldTest(field, word) {
   switch (field) {
     case 'process': return numberTest(field, word, i => ops.process[i]);
     case 'client': return numberTest(field, word, i => H.rows[ops.row[i]]);
-    case 'line': return numberTest(field, word, i => ops.line[i]);
+    case 'line': return numberTest(field, word, i => line(i));
     case 'f': return within(ops.f, entries(H.fs, word, false));
     case 'key': return within(ops.key, entries(H.keys, word, true));
     case 'node': return within(ops.node, entries(H.nodes, word, true));

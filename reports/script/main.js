@@ -265,6 +265,7 @@ async function start() {
   readColours();
   themeButton();
   document.querySelectorAll('main table').forEach(sortable);
+  chartLinks();
   if (!source) return;
   if (!('DecompressionStream' in window)) {
     say('This browser cannot unpack the operations in this page (it has no DecompressionStream), so the timeline below does not move. Chromium 103, Firefox 113 and Safari 16.4 can.');
@@ -284,6 +285,7 @@ async function start() {
     draw();
     window.perjury.ready = performance.now();
     scatter();
+    (window.requestIdleCallback || setTimeout)(() => { if (unpack) unpack(); });
     document.dispatchEvent(new Event('timeline'));
   } catch (e) {
     document.documentElement.classList.remove('js');

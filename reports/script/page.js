@@ -51,3 +51,22 @@ function sortable(table) {
     head.append(button);
   });
 }
+
+// Each chart as a file: with the colours that it has now, for alone it has no style sheet.
+function chartLinks() {
+  const list = $('#data .files');
+  if (!list) return;
+  document.querySelectorAll('section[id] .plot > svg').forEach(svg => {
+    const title = svg.closest('section').id === 'spectrum' ? 'percentiles' : svg.closest('section').id;
+    const link = make('a', { class: 'button', 'data-chart': true, download: title + '.svg', href: '#data', onclick: () => {
+      const copy = svg.cloneNode(true), from = svg.querySelectorAll('*');
+      copy.setAttribute('xmlns', 'http:' + '//www.w3.org/2000/svg');
+      copy.querySelectorAll('*').forEach((element, at) => {
+        const style = getComputedStyle(from[at]);
+        for (const part of ['fill', 'stroke']) if (element.hasAttribute(part)) element.setAttribute(part, style[part]);
+      });
+      link.href = 'data:image/svg+xml;base64,' + btoa(unescape(encodeURIComponent(new XMLSerializer().serializeToString(copy))));
+    } }, title + '.svg');
+    list.append(make('li', {}, link));
+  });
+}

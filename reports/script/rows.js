@@ -15,7 +15,7 @@ function rowsBy(how) {
 
 function inOrder() {
   const order = Uint32Array.from({ length: H.n }, (_, i) => i);
-  for (let i = 1; i < H.n; i++) if (ops.start[i] < ops.start[i - 1]) return order.sort((a, b) => ops.start[a] - ops.start[b]);
+  for (let i = 1; i < H.n; i++) if (ops.start[i] < ops.start[i - 1]) return order.sort((a, b) => ops.start[a] - ops.start[b] || a - b);
   return order;
 }
 

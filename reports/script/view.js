@@ -134,7 +134,7 @@ function address() {
   if (view.focus) parts.push('key=' + encodeURIComponent(H.keys[view.focus - 1]));
   if (view.filter) parts.push('q=' + encodeURIComponent(view.filter));
   if (view.rows !== 'client') parts.push('rows=' + view.rows);
-  if (view.selected >= 0) parts.push('op=' + ops.line[view.selected]);
+  if (view.selected >= 0) parts.push('op=' + line(view.selected));
   return parts.join('&');
 }
 
@@ -156,8 +156,8 @@ function follow(hash) {
     if (to > from) setView(from, to);
   } else setView(...widest());
   if (asked.has('op')) {
-    const line = Number(asked.get('op'));
-    const i = ops.line.indexOf(line);
+    if (unpack) unpack();
+    const i = ops.line.indexOf(Number(asked.get('op')));
     if (i >= 0) { view.selected = i; reveal([i]); }
   }
   return wrong;

@@ -9,7 +9,7 @@ use flate2::read::DeflateDecoder;
 use std::io::Read;
 use std::path::PathBuf;
 
-const PAGE_MAX: usize = 220_000;
+const PAGE_MAX: usize = 330_000;
 
 fn gallery() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("gallery")

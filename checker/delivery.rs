@@ -9,13 +9,14 @@
 
 use crate::decode::{function, must_apply, refuse, unknown};
 use crate::exact::{Exact, delivered};
-use crate::model::{IllFormed, Model};
+use crate::model::{Advance, IllFormed, Model};
 use crate::problem::{ObjOp, Problem};
 use crate::register::initial_list;
 use crate::spec::{Setup, Specified};
 use crate::verdict::Property;
 use history::{Interner, Op, Outcome, Value, ValueId};
 use rustc_hash::FxHashMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// A queue that delivers at least once.
@@ -31,9 +32,9 @@ pub struct Delivery {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct DeliveryState {
     /// Those that were sent.
-    pub sent: Arc<[ValueId]>,
+    pub sent: Arc<BTreeSet<ValueId>>,
     /// Those of them that were not delivered since.
-    pub waiting: Arc<[ValueId]>,
+    pub waiting: Arc<BTreeSet<ValueId>>,
 }
 
 /// What a client did.
@@ -67,8 +68,8 @@ impl Delivery {
         &self.initial
     }
 
-    fn shown(values: &Interner, list: &[ValueId]) -> String {
-        let shown: Vec<String> = list.iter().map(|&v| values.get(v).to_string()).collect();
+    fn shown<'a>(values: &Interner, list: impl Iterator<Item = &'a ValueId>) -> String {
+        let shown: Vec<String> = list.map(|&v| values.get(v).to_string()).collect();
         format!("[{}]", shown.join(" "))
     }
 }
@@ -82,17 +83,6 @@ fn ascending(list: &[ValueId]) -> Arc<[ValueId]> {
 
 fn has(list: &[ValueId], value: ValueId) -> bool {
     list.binary_search(&value).is_ok()
-}
-
-fn with(list: &[ValueId], value: ValueId) -> Arc<[ValueId]> {
-    match list.binary_search(&value) {
-        Ok(_) => list.into(),
-        Err(at) => list[..at].iter().chain([&value]).chain(&list[at..]).copied().collect(),
-    }
-}
-
-fn without(list: &[ValueId], value: ValueId) -> Arc<[ValueId]> {
-    list.iter().copied().filter(|&v| v != value).collect()
 }
 
 impl Specified for Delivery {
@@ -150,36 +140,53 @@ impl Model for Delivery {
     }
 
     fn init(&self) -> DeliveryState {
-        DeliveryState { sent: self.initial.clone(), waiting: self.initial.clone() }
+        let all: Arc<BTreeSet<ValueId>> = Arc::new(self.initial.iter().copied().collect());
+        DeliveryState { sent: all.clone(), waiting: all }
     }
 
     fn step(&self, state: &DeliveryState, op: DeliveryOp, out: &mut impl FnMut(DeliveryState)) {
-        let waiting = |waiting| DeliveryState { sent: state.sent.clone(), waiting };
+        let mut next = state.clone();
+        match self.advance(&mut next, op) {
+            Advance::Done => out(next),
+            Advance::Illegal => {}
+            // It took nothing, or one of those that wait.
+            Advance::Open => {
+                out(next);
+                for v in state.waiting.iter() {
+                    let mut without = state.clone();
+                    Arc::make_mut(&mut without.waiting).remove(v);
+                    out(without);
+                }
+            }
+        }
+    }
+
+    fn advance(&self, state: &mut DeliveryState, op: DeliveryOp) -> Advance {
         match op {
             DeliveryOp::Enqueue(v) => {
-                out(DeliveryState { sent: with(&state.sent, v), waiting: with(&state.waiting, v) });
+                Arc::make_mut(&mut state.sent).insert(v);
+                Arc::make_mut(&mut state.waiting).insert(v);
             }
+            DeliveryOp::Dequeue(v) if !state.sent.contains(&v) => return Advance::Illegal,
             DeliveryOp::Dequeue(v) => {
-                if has(&state.sent, v) {
-                    out(waiting(without(&state.waiting, v)));
+                if state.waiting.contains(&v) {
+                    Arc::make_mut(&mut state.waiting).remove(&v);
                 }
             }
-            DeliveryOp::DequeueUnheard => {
-                out(state.clone());
-                for &v in state.waiting.iter() {
-                    out(waiting(without(&state.waiting, v)));
-                }
-            }
+            DeliveryOp::DequeueUnheard if state.waiting.is_empty() => {}
+            DeliveryOp::DequeueUnheard => return Advance::Open,
             DeliveryOp::Drain(number) => {
                 let list = self.list(number);
                 let nothing_missing = state.waiting.iter().all(|&v| has(list, v));
-                if nothing_missing && list.iter().all(|&v| has(&state.sent, v)) {
-                    out(waiting(Arc::from([])));
+                if !nothing_missing || !list.iter().all(|v| state.sent.contains(v)) {
+                    return Advance::Illegal;
                 }
+                state.waiting = Arc::default();
             }
             // It may have ended halfway, with some of them.
-            DeliveryOp::DrainUnheard => out(waiting(Arc::from([]))),
+            DeliveryOp::DrainUnheard => state.waiting = Arc::default(),
         }
+        Advance::Done
     }
 
     fn is_pure(&self, _: DeliveryOp) -> bool {
@@ -187,7 +194,7 @@ impl Model for Delivery {
     }
 
     fn state_bytes(&self, state: &DeliveryState) -> usize {
-        (state.sent.len() + state.waiting.len()) * 4 + 64
+        (state.sent.len() + state.waiting.len()) * 8 + 96
     }
 
     /// Messages can be left out whole: where they are sent, where they come, and in what drains return. So can what says
@@ -230,14 +237,14 @@ impl Model for Delivery {
             DeliveryOp::Dequeue(v) => format!("dequeue → {}", values.get(v)),
             DeliveryOp::DequeueUnheard => "dequeue".to_string(),
             DeliveryOp::Drain(number) => {
-                format!("drain → {}", Delivery::shown(values, self.list(number)))
+                format!("drain → {}", Delivery::shown(values, self.list(number).iter()))
             }
             DeliveryOp::DrainUnheard => "drain".to_string(),
         }
     }
 
     fn describe_state(&self, values: &Interner, state: &DeliveryState) -> String {
-        format!("{} not delivered", Delivery::shown(values, &state.waiting))
+        format!("{} not delivered", Delivery::shown(values, state.waiting.iter()))
     }
 
     fn describe_conflict(
@@ -249,11 +256,11 @@ impl Model for Delivery {
     ) -> String {
         let unsent = |v: ValueId| format!("it got {}, which nobody had put into {object}", values.get(v));
         match op {
-            DeliveryOp::Dequeue(v) if !has(&state.sent, v) => unsent(v),
+            DeliveryOp::Dequeue(v) if !state.sent.contains(&v) => unsent(v),
             DeliveryOp::Drain(number) => {
                 let list = self.list(number);
                 match (
-                    list.iter().find(|&&v| !has(&state.sent, v)),
+                    list.iter().find(|v| !state.sent.contains(v)),
                     state.waiting.iter().find(|&&v| !has(list, v)),
                 ) {
                     (Some(&v), _) => unsent(v),

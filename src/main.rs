@@ -75,6 +75,8 @@ fn dispatch(command: Command) -> Result<u8, Failure> {
         Command::Merge(args) => commands::merge::run(&args, &signals()?),
         Command::Verify(args) => commands::verify::run(&args),
         Command::Casebook(args) => commands::casebook::run(&args, &signals()?),
+        Command::Doctor(args) => commands::doctor::run(&args),
+        Command::Heal(args) => commands::heal::run(&args),
         Command::Lab(args) => commands::lab::run(args),
         Command::List { what } => commands::list::run(what),
         Command::Completions { shell } => commands::manual::completions(shell),

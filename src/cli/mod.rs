@@ -2,11 +2,13 @@
 
 mod format;
 mod lab;
+mod nodes;
 pub mod parse;
 mod test;
 
 pub use format::{FormatArg, FormatArgs, Output, OutputFormat};
 pub use lab::{LabArgs, LabCommand};
+pub use nodes::{DoctorArgs, HealArgs, NodesArgs, SshArgs};
 pub use test::TestArgs;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -67,6 +69,16 @@ pub enum Command {
     Casebook(CasebookArgs),
     /// Isolated nodes on this machine, each with its own network, processes, files and name.
     Lab(LabArgs),
+    /// Say what can be reached and what can be broken on these nodes, and name what is lacking. Changes nothing.
+    ///
+    /// Exit code 69 if a node cannot be used, or if a fault of --nemesis cannot be done on one.
+    #[command(after_help = DOCTOR_EXAMPLES)]
+    Doctor(DoctorArgs),
+    /// Undo faults that a run has left behind on its nodes: exactly those, and again at will.
+    ///
+    /// Exit code 69 if a node could not be reached or healed; the others are healed all the same.
+    #[command(after_help = HEAL_EXAMPLES)]
+    Heal(HealArgs),
     /// Show what there is: systems, workloads, faults, models, properties, formats, kinds.
     List {
         /// What to show.
@@ -86,6 +98,16 @@ Examples:
   perjury test
   perjury test demo-quorum register --nemesis clock --seed 7
   perjury test demo-primary set --with replication=async --nemesis kill,partition --time-limit 30s";
+
+const DOCTOR_EXAMPLES: &str = "\
+Examples:
+  perjury doctor --nodes db1,db2,db3 --username admin --sudo
+  perjury doctor --nodes-file nodes --nemesis partition,pause,kill --process etcd";
+
+const HEAL_EXAMPLES: &str = "\
+Examples:
+  perjury heal store/etcd-register/latest
+  perjury heal --nodes db1,db2,db3 --username admin --sudo";
 
 const CHECK_EXAMPLES: &str = "\
 Examples:

@@ -3,8 +3,10 @@
 pub mod casebook;
 pub mod check;
 pub mod convert;
+pub mod doctor;
 pub mod explain;
 pub mod follow;
+pub mod heal;
 pub mod lab;
 pub mod list;
 pub mod manual;

@@ -96,6 +96,17 @@ impl fmt::Display for HostError {
 
 impl std::error::Error for HostError {}
 
+impl HostError {
+    /// The same, said of what the caller was doing. That the host was not even reached is still said.
+    pub fn doing(self, act: &str) -> HostError {
+        let act = match self.act.starts_with("connecting ") {
+            true => format!("{act}: {}", self.act),
+            false => act.to_string(),
+        };
+        HostError { act, ..self }
+    }
+}
+
 impl From<HostError> for String {
     fn from(error: HostError) -> String {
         error.to_string()
@@ -122,12 +133,12 @@ pub trait Host: Send + Sync {
         self.exec(&command, bytes, deadline)
             .and_then(|output| self.done(output))
             .map(drop)
-            .map_err(|error| HostError { act: format!("uploading {path}"), ..error })
+            .map_err(|error| error.doing(&format!("uploading {path}")))
     }
 
     /// Copies a file of at most [`DOWNLOAD_MAX`] bytes into `into`, and says how many bytes it had.
     fn download(&self, path: &str, into: &mut dyn Write, deadline: Instant) -> Result<u64, HostError> {
-        let act = |error: HostError| HostError { act: format!("downloading {path}"), ..error };
+        let act = |error: HostError| error.doing(&format!("downloading {path}"));
         let piece = OUTPUT_MAX as u64;
         let mut done = 0;
         while done < DOWNLOAD_MAX {
@@ -146,9 +157,8 @@ pub trait Host: Send + Sync {
 
     /// Runs a command that must end with exit code 0, and gives what it printed.
     fn sh(&self, command: &str, patience: Duration) -> Result<String, HostError> {
-        let act = |error: HostError| HostError { act: running(command), ..error };
-        let output = self.exec(command, &[], Instant::now() + patience).map_err(act)?;
-        self.done(output).map(|output| output.text()).map_err(act)
+        let output = self.exec(command, &[], Instant::now() + patience)?;
+        self.done(output).map(|output| output.text()).map_err(|error| error.doing(&running(command)))
     }
 
     /// An output that must be one of success.

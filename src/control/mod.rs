@@ -23,6 +23,7 @@ pub mod process;
 pub mod program;
 mod proxy;
 mod queue;
+pub mod reach;
 pub mod skew;
 #[cfg(feature = "ssh")]
 #[allow(dead_code, reason = "the commands come next")]

@@ -105,7 +105,7 @@ impl Ledger {
             quote(WATCH)
         );
         let output = host.exec(&command, HEAL.as_bytes(), Instant::now() + ACT)?;
-        host.done(output).map(drop).map_err(|e| HostError { act: format!("opening {dir}"), ..e })
+        host.done(output).map(drop).map_err(|error| error.doing(&format!("opening {dir}")))
     }
 
     /// Says that the controller is still there.
@@ -162,7 +162,7 @@ impl Ledger {
         input: &[u8],
         by: Instant,
     ) -> Result<String, HostError> {
-        let named = |error: HostError| HostError { act: act.to_string(), ..error };
+        let named = |error: HostError| error.doing(act);
         let output = host.exec(command, input, by).map_err(named)?;
         if output.exit == crate::control::host::Exit::Code(GONE) {
             let why =
@@ -178,7 +178,7 @@ pub fn heal_all(host: &dyn Host, deadline: Instant) -> Result<String, HostError>
     let command = format!(
         "bad=0\nfor h in {DIR}/*/heal; do [ -e \"$h\" ] || continue; sh \"$h\" || bad=1; done\nexit $bad\n"
     );
-    let named = |error: HostError| HostError { act: "healing".into(), ..error };
+    let named = |error: HostError| error.doing("healing");
     let output = host.exec(&command, &[], deadline).map_err(named)?;
     host.done(output).map(|output| output.text()).map_err(named)
 }

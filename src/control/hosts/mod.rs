@@ -442,7 +442,7 @@ impl Cluster for HostCluster {
                 .start
                 .as_ref()
                 .ok_or_else(|| String::from(host.failed("starting", "how it is started is not known")))?;
-            host.sh(start, START).map_err(|error| HostError { act: "starting it".into(), ..error })?;
+            host.sh(start, START).map_err(|error| error.doing("starting it"))?;
         }
         let deadline = Instant::now() + START;
         loop {

@@ -13,7 +13,7 @@ mod target;
 mod tests;
 mod tunnel;
 
-pub use target::{SshSettings, Target};
+pub use target::{Secret, SshSettings, Target};
 
 use super::host::{Host, HostError, Output, quote, running};
 use connection::{Broken, Connection};

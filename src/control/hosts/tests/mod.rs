@@ -8,8 +8,11 @@ mod recording;
 use super::ledger::{Ledger, Thing, heal_all};
 use super::process::Finder;
 use super::{HostCluster, Service};
+use crate::cli::{DoctorArgs, HealArgs, NodesArgs, SshArgs};
+use crate::commands;
+use crate::commands::heal::RunHosts;
 use crate::control::guard::tests::child;
-use crate::control::host::{Host, quote};
+use crate::control::host::quote;
 use nemesis::{Cluster, End, Link, LinkRule, NodeState, Pass};
 use net::{Net, can_be_made};
 use std::io::{BufRead, BufReader};
@@ -295,6 +298,47 @@ fn what_a_killed_controller_has_done_is_undone_by_another_process() {
         assert_eq!(heal_all(&**host, Instant::now() + LONG).unwrap(), "", "twice is no error");
     }
     until("the cut is still there", || look.probe(0, 1).unwrap() && look.probe(1, 0).unwrap());
+}
+
+#[test]
+fn the_commands_look_at_hosts_and_heal_exactly_one_run_or_all() {
+    if !can_be_made() {
+        return;
+    }
+    let net = Net::new(2, PATH);
+    let ssh = SshArgs { ssh_config: Some(net.config()), ..SshArgs::default() };
+    let nodes = NodesArgs { nodes: vec!["n1".into(), "n2".into()], nodes_file: None, ssh: ssh.clone() };
+    let doctor = |nodes: &NodesArgs, nemesis: &[&str], process: &str| {
+        let nemesis = nemesis.iter().map(|kind| kind.to_string()).collect();
+        let args = DoctorArgs { nodes: nodes.clone(), nemesis, process: Some(process.into()) };
+        commands::doctor::run(&args).map_err(|failure| (failure.code, failure.message))
+    };
+    assert_eq!(doctor(&nodes, &["partition", "pause", "kill"], "sshd"), Ok(0));
+    let (code, message) = doctor(&nodes, &[], "no-such").unwrap_err();
+    assert!(code == 69 && message.contains("n2: looking for the process no-such: dead"), "{message}");
+    let absent = NodesArgs { nodes: vec!["n1".into(), "127.0.0.1:1".into()], ..nodes.clone() };
+    let (code, message) = doctor(&absent, &[], "sshd").unwrap_err();
+    assert!(code == 69 && message.starts_with("127.0.0.1:1: connecting to root@127.0.0.1:1: "), "{message}");
+
+    // Two runs: one is healed by its directory, and the other's cuts stay.
+    let one = cluster(&net, 2, NO_LEASE);
+    let other = HostCluster::new(net.hosts(), vec![sshd(); 2], "aaaaaaaa", NO_LEASE, None).unwrap();
+    one.set_links(&[stall(0, 1)]).unwrap();
+    other.set_links(&[stall(1, 0)]).unwrap();
+    let run = net.dir.path().join("run");
+    std::fs::create_dir(&run).unwrap();
+    let hosts = RunHosts { id: "0123abcd".into(), nodes: nodes.nodes.clone(), ssh };
+    hosts.write(&run).unwrap();
+    let heal = |run, nodes| commands::heal::run(&HealArgs { run, nodes }).map_err(|f| (f.code, f.message));
+    assert_eq!(heal(Some(run), NodesArgs::default()), Ok(0));
+    let tables = |n| net.inside(n, "nft list tables");
+    assert_eq!((tables(2).as_str(), tables(1).trim()), ("", "table inet perjury_aaaaaaaa"));
+    assert_eq!(heal(None, nodes.clone()), Ok(0));
+    assert_eq!(tables(1), "");
+    // Who cannot be reached is named, and keeps nobody from being healed.
+    other.set_links(&[]).unwrap();
+    let (code, message) = heal(None, absent).unwrap_err();
+    assert!(code == 69 && message.starts_with("127.0.0.1:1: healing: "), "{message}");
 }
 
 #[test]

@@ -60,7 +60,6 @@ impl Net {
         let third = (pid as u8).wrapping_mul(7).wrapping_add(serial);
         let name = format!("pj{:x}-{serial}", pid & 0xfffff);
         let dir = tempfile::tempdir().unwrap();
-        let at = |file: &str| dir.path().join(file).display().to_string();
         let spaces = (0..=count).map(|n| format!("{name}-{n}")).collect::<Vec<_>>().join(" ");
         // Whoever still runs in a name space would keep it: they are ended first, by number.
         let clean = format!(

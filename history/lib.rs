@@ -59,6 +59,7 @@ mod scan;
 mod shard;
 mod sketch;
 mod stats;
+pub mod summary;
 mod survey;
 mod text;
 mod value;

@@ -9,7 +9,8 @@
 //!                     │    └──── terminal ───▶ text          the same core in characters
 //!                     ├─ buckets ── charts ──▶ inline SVG    latency, rate, timeline
 //!                     ├─ machine ────────────▶ text          JUnit, annotations, SARIF, a trace
-//!                     └─ embed ── script ────▶ canvas        every operation, to be browsed
+//!                     ├─ embed ── script ────▶ canvas        every operation, to be browsed
+//!                     └─ web ────────────────▶ html          the pages of `perjury serve`
 //! ```
 //!
 //! Everything that came from the system under test is untrusted text. It passes through one door (`clean`), which
@@ -41,6 +42,8 @@ pub mod terminal;
 mod text;
 mod timeline;
 mod verdict;
+pub mod web;
 mod workers;
 
+pub use clean::clean_to;
 pub use page::html;

@@ -20,6 +20,7 @@ mod not_tested;
 mod output;
 mod passes;
 mod run;
+mod serve;
 mod shards;
 mod show;
 mod signals;
@@ -74,6 +75,7 @@ fn dispatch(command: Command) -> Result<u8, Failure> {
         Command::Convert(args) => commands::convert::run(&args),
         Command::Merge(args) => commands::merge::run(&args, &signals()?),
         Command::Verify(args) => commands::verify::run(&args),
+        Command::Serve(args) => commands::serve::run(&args, &signals()?),
         Command::Casebook(args) => commands::casebook::run(&args, &signals()?),
         Command::Doctor(args) => commands::doctor::run(&args),
         Command::Heal(args) => commands::heal::run(&args),

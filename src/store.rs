@@ -1,8 +1,10 @@
 //! Where runs live on disk: `store/<system>-<workload>/<UTC time>/`, with a `latest` symlink beside them.
 
 use checker::ModelName;
-use history::results::{Anomaly, Results, RunInfo};
+use history::results::{Anomaly, Results, RunInfo, Verdict};
+use history::summary::Summary;
 use reports::terminal::Paths;
+use rustix::fs::FlockOperation;
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -80,6 +82,19 @@ impl Run {
         }
     }
 
+    /// Says to others that somebody works on this run, until what is returned is dropped or the process ends in
+    /// whatever way. Children do not inherit it.
+    ///
+    /// # Errors
+    /// The directory cannot be opened or locked.
+    pub fn hold(&self) -> io::Result<File> {
+        let dir = File::open(&self.dir).map_err(|e| at(&self.dir, "opening", &e))?;
+        // Whoever asks whether it is held lets go at once, so this waits for a moment at most.
+        rustix::fs::flock(&dir, FlockOperation::LockExclusive)
+            .map_err(|e| at(&self.dir, "locking", &e.into()))?;
+        Ok(dir)
+    }
+
     /// Whether the run was brought to its end: the summary is written last.
     pub fn finished(&self) -> bool {
         self.dir.join("summary.json").is_file()
@@ -144,20 +159,11 @@ impl Run {
 
     /// Writes `summary.json`: a few lines that an overview of many runs can be made of. Write it last.
     pub fn write_summary(&self, results: &Results) -> io::Result<()> {
-        let run = results.run.as_ref();
-        let summary = serde_json::json!({
-            "schema": "perjury.summary/1",
-            "verdict": results.verdict,
-            "asked": results.asked,
-            "system": run.map(|r| &r.system),
-            "workload": run.map(|r| &r.workload),
-            "seed": run.map(|r| r.seed),
-            "started": run.map(|r| &r.started),
-            "interrupted": run.map(|r| r.interrupted),
-            "ops": results.stats.ops,
-            "anomalies": results.anomalies.iter().map(|a| &a.kind).collect::<Vec<_>>(),
-            "faults": results.faults.iter().filter(|f| f.bit.is_some()).map(|f| &f.kind).collect::<Vec<_>>(),
-        });
+        let reason = match results.verdict {
+            Verdict::Undecided | Verdict::Vacuous => reports::machine::headline(results),
+            Verdict::Valid | Verdict::Invalid => String::new(),
+        };
+        let summary = Summary::of(results, reason);
         self.write("summary.json", &json(&summary)?)
     }
 

@@ -56,7 +56,9 @@ fn a_key_that_the_options_file_cannot_have_is_refused_with_the_nearest_right_one
 fn help_and_version_go_to_standard_output_and_are_no_error() {
     assert!(run(["--help"]).expect(0).out.contains("Exit codes:"));
     assert!(run(["--version"]).expect(0).out.starts_with("perjury "));
-    for command in ["test", "check", "merge", "verify", "explain", "report", "convert", "casebook", "list"] {
+    for command in
+        ["test", "check", "merge", "verify", "explain", "report", "convert", "serve", "casebook", "list"]
+    {
         assert!(run([command, "--help"]).expect(0).out.contains("Usage: perjury"), "{command}");
     }
 }

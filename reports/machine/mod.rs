@@ -56,7 +56,7 @@ fn subject(results: &Results) -> String {
 }
 
 /// The verdict as one sentence: `Not linearizable: an acknowledged write disappeared`.
-fn headline(results: &Results) -> String {
+pub fn headline(results: &Results) -> String {
     let said = crate::summary::sentence(results);
     format!("{}: {}", said.strong, said.rest).replace(['\u{a0}', '\u{202f}'], " ")
 }

@@ -72,6 +72,7 @@ fn attempt(
     signals: &Signals,
 ) -> Result<(Outcome, bool), Failure> {
     let kept = Run::create(store, "casebook", case.name).map_err(|error| unwritten(&error))?;
+    let _held = kept.hold().map_err(|error| unwritten(&error))?;
     kept.write_config(&config_text(case, seed)).map_err(|error| unwritten(&error))?;
     let info = info(case, seed, parts)?;
     let (played, alone) = match case.script {

@@ -65,6 +65,10 @@ pub enum Command {
     /// Searches for nothing: replays orders and refutes cores. Exit code 0 if every statement is confirmed, 1 if one is refused.
     #[command(after_help = VERIFY_EXAMPLES)]
     Verify(VerifyArgs),
+    /// Browse runs, compare them, and watch one that goes on, in a browser on this machine.
+    ///
+    /// Answers only this machine, only shows, and ends with Ctrl-C. Over ssh: `ssh -L 8713:127.0.0.1:8713 HOST`.
+    Serve(ServeArgs),
     /// Run the built-in cases, each with the verdict that it must give.
     Casebook(CasebookArgs),
     /// Isolated nodes on this machine, each with its own network, processes, files and name.
@@ -345,6 +349,17 @@ pub enum ConvertTo {
     /// A trace for Perfetto and chrome://tracing.
     #[value(alias = "perfetto")]
     ChromeTrace,
+}
+
+/// `perjury serve`
+#[derive(Clone, Debug, Args)]
+pub struct ServeArgs {
+    /// Where the runs are.
+    #[arg(default_value = "store", value_name = "STORE", env = "PERJURY_STORE")]
+    pub store: PathBuf,
+    /// Port on 127.0.0.1; 0 takes any that is free, and the address is printed.
+    #[arg(long, default_value_t = 8713, value_name = "N")]
+    pub port: u16,
 }
 
 /// `perjury casebook`

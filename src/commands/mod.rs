@@ -12,5 +12,6 @@ pub mod list;
 pub mod manual;
 pub mod merge;
 pub mod report;
+pub mod serve;
 pub mod test;
 pub mod verify;

@@ -84,6 +84,7 @@ fn one(
     let (system, workload) = (config.system, config.workload);
     let run =
         Run::create(&resolved.store, system.name(), workload.name()).map_err(|error| unwritten(&error))?;
+    let _held = run.hold().map_err(|error| unwritten(&error))?;
     if !resolved.quiet {
         eprintln!("seed {}   {}", config.seed, run.dir().display());
     }

@@ -40,16 +40,18 @@ impl Tail {
         idle: Option<Duration>,
         stops: Vec<Arc<AtomicBool>>,
     ) -> io::Result<Tail> {
-        Ok(Tail {
-            file: File::open(path)?,
-            path: path.to_path_buf(),
-            run,
-            idle,
-            stops,
-            read: 0,
-            fresh: false,
-            line: false,
-        })
+        Ok(Tail::of(File::open(path)?, path, run, idle, stops))
+    }
+
+    /// The same, of a file that was opened.
+    pub fn of(
+        file: File,
+        path: &Path,
+        run: Option<Run>,
+        idle: Option<Duration>,
+        stops: Vec<Arc<AtomicBool>>,
+    ) -> Tail {
+        Tail { file, path: path.to_path_buf(), run, idle, stops, read: 0, fresh: false, line: false }
     }
 
     fn stopped(&self) -> bool {

@@ -59,7 +59,7 @@ struct Key {
     returns: usize,
     /// Returns when it was last judged.
     judged: usize,
-    /// It took too long.
+    /// It took too long, or is known to be violated.
     given_up: bool,
 }
 
@@ -225,7 +225,8 @@ impl<'a> Watcher<'a> {
         });
         // What the model refuses, the judge of the whole will refuse, with file and line.
         let judged = judged.ok()?;
-        self.keys[number].given_up = judged.judgement.answer == Answer::Undecided;
+        // What is violated stays so, and what takes too long will not take less.
+        self.keys[number].given_up = judged.judgement.answer != Answer::Holds;
         let violation = judged.violations.first()?;
         let core = &violation.counterexample;
         let anomaly = checker::explain::explain(part, &self.spec, Rung::Linearizable, core, 1);

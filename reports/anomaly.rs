@@ -123,6 +123,8 @@ fn conclusion(anomaly: &Anomaly) -> Markup {
     html! {
         @if anomaly.circle.len() > 1 {
             b { (anomaly.circle.join(" → ")) } " is a circle, so no order of these " (number_word(n)) " operations obeys every rule."
+        } @else if n == 1 {
+            b { "No order" } " makes this one operation " (adjective(&anomaly.property)) " and legal."
         } @else {
             b { "No order of these " (number_word(n)) " operations" } " is " (adjective(&anomaly.property)) " and legal."
         }

@@ -53,6 +53,13 @@ pub enum Command {
     Explain(ExplainArgs),
     /// Make the page of a run or history again.
     Report(ReportArgs),
+    /// Make the gallery again: a page for every kind of anomaly, each from a small history.
+    #[command(hide = true)]
+    Gallery {
+        /// The directory with the histories and `kinds.tsv`, which says how each is judged.
+        #[arg(default_value = "reports/gallery/kinds", value_name = "DIR")]
+        dir: PathBuf,
+    },
     /// Turn a history into another format.
     Convert(ConvertArgs),
     /// Put the shards of one history together, as `perjury check --shard` wrote them.

@@ -6,6 +6,7 @@ pub mod convert;
 pub mod doctor;
 pub mod explain;
 pub mod follow;
+pub mod gallery;
 pub mod heal;
 pub mod lab;
 pub mod list;

@@ -8,6 +8,7 @@ use crate::decode::{function, must_apply, refuse, unknown};
 use crate::exact::{Exact, Summed, sums};
 use crate::model::{IllFormed, Model};
 use crate::problem::{ObjOp, Problem};
+use crate::ranges::Ranges;
 use crate::spec::{NilRead, Setup, Specified};
 use crate::verdict::Property;
 use history::{Interner, Op, Outcome, Value, ValueId};
@@ -35,6 +36,13 @@ pub enum FetchAddOp {
     },
     /// It added this, and nobody heard to what.
     Add(i64),
+    /// It was told more than everything together can have made by then.
+    Jumped {
+        /// What it was told.
+        told: i64,
+        /// The most that it can have been.
+        most: i128,
+    },
 }
 
 impl FetchAdd {
@@ -62,6 +70,14 @@ impl Specified for FetchAdd {
 fn whole(values: &Interner, id: ValueId, output: bool) -> Result<i64, IllFormed> {
     let value = values.get(id);
     value.as_int().ok_or_else(|| refuse("a whole number of at most 64 bits", value, output))
+}
+
+/// What an operation adds.
+fn added(op: FetchAddOp) -> Option<i64> {
+    match op {
+        FetchAddOp::FetchAdd { amount, .. } | FetchAddOp::Add(amount) => Some(amount),
+        FetchAddOp::Read(_) | FetchAddOp::Jumped { .. } => None,
+    }
 }
 
 impl Model for FetchAdd {
@@ -126,6 +142,7 @@ impl Model for FetchAdd {
                 }
             }
             FetchAddOp::Add(amount) => out(state + i128::from(amount)),
+            FetchAddOp::Jumped { .. } => {}
         }
     }
 
@@ -134,6 +151,7 @@ impl Model for FetchAdd {
             FetchAddOp::Read(_) => !self.at_least,
             FetchAddOp::FetchAdd { amount, .. } => amount == 0 && !self.at_least,
             FetchAddOp::Add(amount) => amount == 0,
+            FetchAddOp::Jumped { .. } => false,
         }
     }
 
@@ -142,15 +160,18 @@ impl Model for FetchAdd {
             FetchAddOp::Read(sum) | FetchAddOp::FetchAdd { before: sum, .. } if !self.at_least => {
                 Some(sum.into())
             }
-            FetchAddOp::Read(_) | FetchAddOp::FetchAdd { .. } | FetchAddOp::Add(_) => None,
+            FetchAddOp::Read(_)
+            | FetchAddOp::FetchAdd { .. }
+            | FetchAddOp::Add(_)
+            | FetchAddOp::Jumped { .. } => None,
         }
     }
 
     /// Where nothing is taken away, additions can be left out: the sum is then at least what the others make it, and never
-    /// less than somebody was told.
-    fn project(&self, ops: &[ObjOp<FetchAddOp>], keep: &mut [bool], _: Property) -> Problem<FetchAdd> {
+    /// less than somebody was told. Nor is it more than all additions that can have come before make (`checker/ranges.rs`).
+    fn project(&self, ops: &[ObjOp<FetchAddOp>], keep: &mut [bool], property: Property) -> Problem<FetchAdd> {
         let grows = ops.iter().all(|op| match op.op {
-            FetchAddOp::Read(_) => true,
+            FetchAddOp::Read(_) | FetchAddOp::Jumped { .. } => true,
             FetchAddOp::FetchAdd { amount, .. } | FetchAddOp::Add(amount) => amount >= 0,
         });
         let mut model = *self;
@@ -160,7 +181,23 @@ impl Model for FetchAdd {
                 model.at_least |= !*kept;
             }
         }
-        Problem { model, ops: crate::model::kept(ops, keep) }
+        let mut kept = crate::model::kept(ops, keep);
+        if model.at_least {
+            let ranges = Ranges::new(ops, property, |_, op| added(op));
+            for op in &mut kept {
+                let told = match op.op {
+                    FetchAddOp::Read(sum) | FetchAddOp::FetchAdd { before: sum, .. } => sum,
+                    FetchAddOp::Add(_) | FetchAddOp::Jumped { .. } => continue,
+                };
+                // Its own addition comes after what it was told.
+                let own = added(op.op).map_or(0, i128::from);
+                let most = i128::from(self.initial) + ranges.before(op).1 - own;
+                if i128::from(told) > most {
+                    op.op = FetchAddOp::Jumped { told, most };
+                }
+            }
+        }
+        Problem { model, ops: kept }
     }
 
     fn exact(&self, ops: &[ObjOp<FetchAddOp>]) -> Option<Exact> {
@@ -168,6 +205,8 @@ impl Model for FetchAdd {
             FetchAddOp::Read(sum) => Summed::Saw(sum),
             FetchAddOp::FetchAdd { before, amount } => Summed::Added(Some(before), amount),
             FetchAddOp::Add(amount) => Summed::Added(None, amount),
+            // Not of the kind that histories are made of.
+            FetchAddOp::Jumped { told, .. } => Summed::Saw(told),
         })
     }
 
@@ -178,6 +217,7 @@ impl Model for FetchAdd {
                 format!("add {amount} to {before} → {}", i128::from(before) + i128::from(amount))
             }
             FetchAddOp::Add(amount) => format!("add {amount}"),
+            FetchAddOp::Jumped { told, .. } => format!("was told {told}"),
         }
     }
 
@@ -194,6 +234,9 @@ impl Model for FetchAdd {
             FetchAddOp::Read(sum) => format!("it read {sum}, but {object} stands at {state}"),
             FetchAddOp::FetchAdd { before, .. } => {
                 format!("it found {before}, but {object} stands at {state}")
+            }
+            FetchAddOp::Jumped { told, most } => {
+                format!("it was told {told}, but all that can have been added until then makes {most}")
             }
             FetchAddOp::Add(_) => format!("nothing speaks against it: {object} stands at {state}"),
         }

@@ -338,7 +338,8 @@ fn linearizable<M: Model>(
     let mut disagreement = None;
     let mut decided = None;
     let stopped = limits.stop.load(Ordering::Relaxed);
-    if let Some(exact) = if stopped { None } else { problem.model.exact(&problem.ops) } {
+    let by_method = || problem.model.exact(&problem.ops).or_else(|| problem.model.refuted(&problem.ops));
+    if let Some(exact) = if stopped { None } else { by_method() } {
         let method = exact.method;
         match believe(problem, exact.found, &budget) {
             Ok(verdict) => decided = verdict.map(|verdict| (verdict, method)),

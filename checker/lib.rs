@@ -65,6 +65,7 @@ pub mod objects;
 pub mod oracle;
 pub mod problem;
 pub mod queue;
+mod ranges;
 pub mod register;
 pub mod search;
 pub mod semaphore;

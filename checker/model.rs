@@ -148,6 +148,13 @@ pub trait Model: Clone + Send + Sync {
         None
     }
 
+    /// A violation that can be seen although [`Model::exact`] does not decide operations of this kind: after the return of
+    /// `fatal`, which need not be the first such return, `ops` have no legal order that keeps real time. O(n log n).
+    fn refuted(&self, ops: &[ObjOp<Self::Op>]) -> Option<Exact> {
+        let _ = ops;
+        None
+    }
+
     /// The operation as a person reads it: `write 41`, `read → 41`, `cas 1 → 2`.
     fn describe_op(&self, values: &Interner, op: Self::Op) -> String;
 

@@ -5,28 +5,98 @@
 //! and the first that was invoked after it returned. Filling the gaps in order, each with those additions whose deadline
 //! is the earliest (and of those the ones that returned first), fails only where nothing can do it (Jackson 1955).
 
-use super::Exact;
 use super::clusters::NONE;
 use super::fatal::{Decision, decided};
 use super::ranks::by_rank;
+use super::{Exact, Finding};
 use crate::counter::CounterOp;
 use crate::problem::ObjOp;
+use crate::ranges::Ranges;
+use crate::verdict::Property;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-/// Decides a counter that starts at `initial` where every addition adds the same. O(n log n), and O(n log² n) where it is
-/// violated.
+/// Decides a counter that starts at `initial` where every addition adds the same; `None` where they differ.
+/// O(n log n), and O(n log² n) where it is violated.
 pub(crate) fn counter(initial: i64, ops: &[ObjOp<CounterOp>]) -> Option<Exact> {
     let mut step = None;
     for op in ops {
-        if let CounterOp::Add(n) = op.op {
-            if n == 0 || *step.get_or_insert(n) != n {
-                return None;
-            }
+        match op.op {
+            CounterOp::Add(n) if n == 0 || *step.get_or_insert(n) != n => return None,
+            // Not of the kind that histories are made of.
+            CounterOp::ReadWithin { .. } => return None,
+            CounterOp::Add(_) | CounterOp::Read(_) => {}
         }
     }
     let step = step.unwrap_or(1);
-    decided("deadlines", ops, |end| decide(initial, step, ops, end))
+    let mut exact = decided("deadlines", ops, |end| decide(initial, step, ops, end))?;
+    if let Finding::Violated { fatal: first, .. } = exact.found {
+        // One or two reads show most violations, and are all that is needed then.
+        match ranges(initial, ops) {
+            Some(Exact { found: Finding::Violated { fatal, core }, .. }) if fatal == first => {
+                exact.found = Finding::Violated { fatal, core };
+            }
+            Some(_) | None => {
+                // It takes the additions as well, and their number.
+                let end = ops[first as usize].ret;
+                let core = (0..).zip(ops).filter(|(_, op)| op.invoke < end).map(|(i, _)| i).collect();
+                exact.found = Finding::Violated { fatal: first, core };
+            }
+        }
+    }
+    Some(exact)
+}
+
+/// The first read that no additions make possible, whatever their order: its sum is out of their range, or went back
+/// although they all go one way. O(n log n).
+pub(crate) fn ranges(initial: i64, ops: &[ObjOp<CounterOp>]) -> Option<Exact> {
+    let amount = |op: CounterOp| match op {
+        CounterOp::Add(n) => Some(n),
+        CounterOp::Read(_) | CounterOp::ReadWithin { .. } => None,
+    };
+    let ranges = Ranges::new(ops, Property::Linearizable, |_, op| amount(op));
+    let sign = |of: fn(i64) -> bool| ops.iter().filter_map(|op| amount(op.op)).all(of);
+    let (grows, shrinks) = (sign(|n| n >= 0), sign(|n| n <= 0));
+    let mut reads: Vec<(u32, &ObjOp<CounterOp>, i64)> = (0..)
+        .zip(ops)
+        .filter(|(_, op)| !op.indeterminate())
+        .filter_map(|(i, op)| match op.op {
+            CounterOp::Read(sum) => Some((i, op, sum)),
+            CounterOp::Add(_) | CounterOp::ReadWithin { .. } => None,
+        })
+        .collect();
+    let mut found: Option<(u32, Finding)> = None;
+    let mut tell = |at: u32, op: &ObjOp<CounterOp>, core: Vec<u32>| {
+        if found.as_ref().is_none_or(|(ret, _)| op.ret < *ret) {
+            found = Some((op.ret, Finding::Violated { fatal: at, core }));
+        }
+    };
+    for &(i, op, sum) in &reads {
+        let (least, most) = ranges.before(op);
+        if !(least..=most).contains(&(i128::from(sum) - i128::from(initial))) {
+            tell(i, op, vec![i]);
+        }
+    }
+    if grows || shrinks {
+        let mut returned = reads.clone();
+        returned.sort_unstable_by_key(|(_, op, _)| op.ret);
+        reads.sort_unstable_by_key(|(_, op, _)| op.invoke);
+        let further = |a: i64, b: i64| if grows { a > b } else { a < b };
+        let (mut furthest, mut next): (Option<(u32, i64)>, usize) = (None, 0);
+        for &(i, op, sum) in &reads {
+            while next < returned.len() && returned[next].1.ret < op.invoke {
+                let (j, _, there) = returned[next];
+                if furthest.is_none_or(|(_, known)| further(there, known)) {
+                    furthest = Some((j, there));
+                }
+                next += 1;
+            }
+            if let Some((j, _)) = furthest.filter(|&(_, known)| further(known, sum)) {
+                tell(i, op, vec![j, i]);
+            }
+        }
+    }
+    found.map(|(_, found)| Exact { method: "ranges", found })
 }
 
 fn decide(initial: i64, step: i64, ops: &[ObjOp<CounterOp>], end: u32) -> Decision {

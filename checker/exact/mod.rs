@@ -35,7 +35,7 @@ mod versions;
 pub(crate) use appends::{Text, appends};
 pub(crate) use bisect::bisected;
 pub(crate) use cell::cell;
-pub(crate) use counter::counter;
+pub(crate) use counter::{counter, ranges};
 pub(crate) use delivered::delivered;
 pub(crate) use fatal::Decision;
 pub(crate) use fenced::fenced;

@@ -12,6 +12,8 @@ use super::bisect::bisected;
 use super::fatal::Decision;
 use super::forced::{Place, answered, fill, in_places, known};
 use crate::problem::ObjOp;
+use crate::ranges::Ranges;
+use crate::verdict::Property;
 
 /// What an operation says about the sum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,7 +96,26 @@ fn decide<O: Copy>(
     let holes: Vec<i64> = all.iter().filter(|s| s.2.is_none()).map(|s| s.0).collect();
     let untold: Vec<u32> = open.iter().filter(|o| o.0.is_none()).map(|o| o.2).collect();
     let Some(filled) = fill(&holes, &untold) else {
-        // Every number up to there speaks against it.
+        // Somebody was told more than all of them together make, or else every number up to there speaks against it.
+        let amount = |i: usize, op: O| match summed(op) {
+            Summed::Added(_, amount) if known(&ops[i], end) => Some(amount),
+            Summed::Added(..) | Summed::Saw(_) => None,
+        };
+        let ranges = Ranges::new(ops, Property::Linearizable, amount);
+        let jumps = |i: u32| {
+            let op = &ops[i as usize];
+            let (told, own) = match summed(op.op) {
+                Summed::Saw(sum) => (sum, 0),
+                Summed::Added(Some(before), amount) => (before, amount),
+                Summed::Added(None, _) => return false,
+            };
+            let most = i128::from(initial) + ranges.before(op).1 - i128::from(own);
+            answered(op, end) && i128::from(told) > most
+        };
+        let first = (0u32..ops.len() as u32).filter(|&i| jumps(i)).min_by_key(|&i| ops[i as usize].ret);
+        if let Some(first) = first {
+            return Err(Decision::Violated(vec![first]));
+        }
         let core = (0u32..).zip(ops).filter(|(_, op)| known(op, end)).map(|(i, _)| i).collect();
         return Err(Decision::Violated(core));
     };

@@ -3,7 +3,7 @@
 use super::{Rng, Shape, random_history};
 use crate::certify::{Refused, refute, replay};
 use crate::core::shrink;
-use crate::exact::Finding;
+use crate::exact::{Exact, Finding};
 use crate::model::{Advance, Model};
 use crate::oracle;
 use crate::problem::Problem;
@@ -185,6 +185,14 @@ pub fn agrees<M: Model>(problem: &Problem<M>) -> Result<bool, String> {
                 Finding::Violated { fatal, .. } => Found::Fatal(fatal),
             },
         ));
+    }
+    if let Some(Exact { method, found: Finding::Violated { fatal, .. } }) =
+        problem.model.refuted(&problem.ops)
+    {
+        let rank = problem.ops[fatal as usize].ret;
+        if truth || oracle::linearizable(&search::until(problem, rank)) {
+            return wrong(method, format!("there is an order after operation {fatal}"));
+        }
     }
     for (who, found) in found {
         match found {

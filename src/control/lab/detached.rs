@@ -44,6 +44,8 @@ pub struct Node {
     pub address: Ipv4Addr,
     /// Its first process.
     init: Process,
+    /// The process beside it, which ends after it.
+    keeper: Process,
 }
 
 /// A process that no other can be taken for: numbers are given again, but not with the same beginning.
@@ -77,6 +79,10 @@ impl Process {
 }
 
 impl Node {
+    fn lives(&self) -> bool {
+        self.init.lives() || self.keeper.lives()
+    }
+
     /// The process id of its first process, as this machine counts.
     pub fn init(&self) -> u32 {
         self.init.pid
@@ -222,7 +228,7 @@ pub fn down(lab: &Detached) -> Result<(), String> {
     let _lock = locked()?;
     lab.holder.kill();
     let deadline = Instant::now() + DOWN;
-    while lab.holder.lives() || lab.nodes.iter().any(|node| node.init.lives()) || interface(lab.network) {
+    while lab.holder.lives() || lab.nodes.iter().any(Node::lives) || interface(lab.network) {
         if Instant::now() > deadline {
             return Err(format!("lab {:?} has not ended within {} s", lab.name, DOWN.as_secs()));
         }
@@ -278,7 +284,8 @@ fn make(hold: &Hold) -> Result<(Lab, Detached), String> {
     let gone = |what: &str| format!("{what} has ended already");
     let nodes = lab.names().into_iter().enumerate().map(|(i, name)| {
         let init = Process::of(lab.init(i)).ok_or_else(|| gone(&name))?;
-        Ok(Node { name, address: spec.network.node(i), init })
+        let keeper = Process::of(lab.keeper(i)).ok_or_else(|| gone(&name))?;
+        Ok(Node { name, address: spec.network.node(i), init, keeper })
     });
     let detached = Detached {
         name: hold.name.clone(),

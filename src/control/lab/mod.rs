@@ -173,6 +173,11 @@ impl Lab {
         self.nodes[node].init
     }
 
+    /// The process id of the process beside a node that holds it.
+    pub fn keeper(&self, node: usize) -> u32 {
+        self.nodes[node].keeper.child.id()
+    }
+
     /// A node as a host.
     pub fn host(&self, node: usize) -> LabHost {
         LabHost::new(&self.nodes[node].name, self.network.node(node), self.nodes[node].init)

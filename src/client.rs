@@ -1,5 +1,6 @@
 //! The port to a system under test: how it is started, and how one process talks to it.
 
+use crate::cli::SshArgs;
 use crate::control::lab::Links;
 use history::{Call, Completion};
 use nemesis::Cluster;
@@ -96,6 +97,19 @@ pub enum Place {
         /// Links whose packets are written to a file.
         capture: Option<Links>,
     },
+    /// Other machines.
+    Hosts(HostsPlace),
+}
+
+/// Other machines, and how they are reached.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HostsPlace {
+    /// The nodes, as they were typed.
+    pub nodes: Vec<String>,
+    /// How they are reached.
+    pub ssh: SshArgs,
+    /// The system runs there already, and is neither started nor ended.
+    pub no_db: bool,
 }
 
 /// A running cluster. Dropping it ends every process that it started, stopped ones too.

@@ -1,6 +1,6 @@
 //! From flags, `PERJURY_…` variables and `perjury.toml` to one resolved configuration of a test.
 
-use crate::cli::TestArgs;
+use crate::cli::{SshArgs, TestArgs};
 use crate::exit::Failure;
 use std::path::Path;
 
@@ -40,7 +40,19 @@ fn merge(flags: TestArgs, file: TestArgs) -> TestArgs {
     TestArgs {
         system: flags.system.or(file.system),
         workload: flags.workload.or(file.workload),
-        nodes: flags.nodes.or(file.nodes),
+        // Whoever names nodes in one way means no others.
+        nodes_file: flags.nodes_file.clone().or(if flags.nodes.is_some() { None } else { file.nodes_file }),
+        nodes: flags.nodes.or(if flags.nodes_file.is_some() { None } else { file.nodes }),
+        no_db: flags.no_db || file.no_db,
+        ssh: SshArgs {
+            username: flags.ssh.username.or(file.ssh.username),
+            ssh_private_key: flags.ssh.ssh_private_key.or(file.ssh.ssh_private_key),
+            ssh_port: flags.ssh.ssh_port.or(file.ssh.ssh_port),
+            ssh_config: flags.ssh.ssh_config.or(file.ssh.ssh_config),
+            accept_new_host_keys: flags.ssh.accept_new_host_keys || file.ssh.accept_new_host_keys,
+            sudo: flags.ssh.sudo || file.ssh.sudo,
+            ask_ssh_password: flags.ssh.ask_ssh_password,
+        },
         lab: flags.lab.or(file.lab),
         capture: flags.capture.or(file.capture),
         with,

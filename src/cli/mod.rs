@@ -8,7 +8,7 @@ mod test;
 
 pub use format::{FormatArg, FormatArgs, Output, OutputFormat};
 pub use lab::{LabArgs, LabCommand};
-pub use nodes::{DoctorArgs, HealArgs, NodesArgs, SshArgs};
+pub use nodes::{DoctorArgs, HealArgs, Nodes, NodesArgs, SshArgs};
 pub use test::TestArgs;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};

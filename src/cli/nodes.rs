@@ -1,8 +1,9 @@
 //! Nodes on other machines, and how they are reached: for `test`, `doctor` and `heal`.
 
 use clap::Args;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use std::path::PathBuf;
+use std::str::FromStr;
 
 /// How hosts are reached. A password comes from a prompt or from PERJURY_SSH_PASSWORD, and is never written.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Args, Serialize, Deserialize)]
@@ -34,6 +35,47 @@ pub struct SshArgs {
     #[arg(long)]
     #[serde(skip)]
     pub ask_ssh_password: bool,
+}
+
+/// How many nodes on this machine, or which on others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Nodes {
+    /// So many.
+    Count(usize),
+    /// These.
+    Named(Vec<String>),
+}
+
+impl FromStr for Nodes {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Nodes, String> {
+        if let Ok(count) = text.trim().parse() {
+            return Ok(Nodes::Count(count));
+        }
+        let names: Vec<String> = text.split(',').map(|name| name.trim().to_string()).collect();
+        if names.iter().any(String::is_empty) {
+            return Err(format!("expected a number, or nodes separated by commas, found {text:?}"));
+        }
+        Ok(Nodes::Named(names))
+    }
+}
+
+impl<'de> Deserialize<'de> for Nodes {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Nodes, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged, expecting = "expected a number of nodes, or a list of their names")]
+        enum Either {
+            Count(usize),
+            Text(String),
+            Names(Vec<String>),
+        }
+        match Either::deserialize(deserializer)? {
+            Either::Count(count) => Ok(Nodes::Count(count)),
+            Either::Text(text) => text.parse().map_err(serde::de::Error::custom),
+            Either::Names(names) => Ok(Nodes::Named(names)),
+        }
+    }
 }
 
 /// Which nodes.

@@ -1,6 +1,7 @@
 //! `perjury test`: its flags, which are also the keys of `perjury.toml`.
 
 use super::format::{FormatArg, Output};
+use super::nodes::{Nodes, SshArgs};
 use super::parse::{Span, pair};
 use clap::Args;
 use serde::{Deserialize, Deserializer};
@@ -16,9 +17,18 @@ pub struct TestArgs {
     pub system: Option<String>,
     /// What its clients do (`perjury list workloads`).
     pub workload: Option<String>,
-    /// How many nodes.
-    #[arg(long, value_name = "N", env = "PERJURY_NODES")]
-    pub nodes: Option<usize>,
+    /// How many nodes; or which, reached over SSH: [user@]host[:port] or aliases, separated by commas.
+    #[arg(long, value_name = "N|NODES", env = "PERJURY_NODES")]
+    pub nodes: Option<Nodes>,
+    /// A file with one node a line, in place of --nodes.
+    #[arg(long, value_name = "FILE", env = "PERJURY_NODES_FILE", conflicts_with = "nodes")]
+    pub nodes_file: Option<PathBuf>,
+    /// The system runs on the --nodes already: only use it and hurt it, and neither start nor end it. Its data should be
+    /// of no value.
+    #[arg(long)]
+    pub no_db: bool,
+    #[command(flatten)]
+    pub ssh: SshArgs,
     /// Make so many isolated nodes on this machine for the run, and take them away after it (as root; `perjury lab`).
     #[arg(long, value_name = "N", env = "PERJURY_LAB", conflicts_with = "nodes")]
     pub lab: Option<usize>,

@@ -12,6 +12,7 @@ pub mod lab;
 pub mod list;
 pub mod manual;
 pub mod merge;
+pub mod place;
 pub mod report;
 pub mod serve;
 pub mod test;

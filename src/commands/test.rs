@@ -1,11 +1,11 @@
 //! `perjury test`: run, judge, report.
 
-use crate::cli::parse::{links, quoted};
+use crate::cli::parse::quoted;
 use crate::cli::{FormatArgs, Output, OutputFormat, TestArgs};
-use crate::client::{Place, System};
+use crate::client::System;
+use crate::commands::place;
 use crate::conclude::{self, Purpose, stage_failure, unwritten};
 use crate::config::{self, no_such};
-use crate::control::lab::NODES_MAX;
 use crate::exit::{self, Failure};
 use crate::output::Sink;
 use crate::run::{ProgressMode, RunConfig, Thresholds};
@@ -126,45 +126,9 @@ fn resolve(args: TestArgs) -> Result<Resolved, Failure> {
     }
     let seed = args.seed.unwrap_or_else(|| RandomState::new().hash_one("perjury") >> 16);
     let mut config = RunConfig::new(system, workload, seed);
-    config.with = args.with;
+    config.with = args.with.clone();
     system.claim(&config.with).map_err(Failure::usage)?;
-    if let Some(nodes) = args.nodes {
-        let valid = 1..=100;
-        if !valid.contains(&nodes) {
-            return Err(Failure::usage(format!("--nodes: expected 1 to 100 nodes, found {nodes}")));
-        }
-        config.nodes = nodes;
-        config.concurrency = 2 * nodes;
-    }
-    if let Some(nodes) = args.lab {
-        if args.nodes.is_some() {
-            return Err(Failure::usage("lab and nodes both say how many nodes there are; say one of them"));
-        }
-        if !system.needs_nodes() {
-            let others =
-                systems::all().iter().filter(|system| system.needs_nodes()).map(|system| system.name());
-            return Err(Failure::usage(format!(
-                "--lab: the nodes of {} are processes of this machine; a lab is for {}",
-                system.name(),
-                others.collect::<Vec<_>>().join(", ")
-            )));
-        }
-        if !(1..=NODES_MAX).contains(&nodes) {
-            return Err(Failure::usage(format!("--lab: expected 1 to {NODES_MAX} nodes, found {nodes}")));
-        }
-        config.nodes = nodes;
-        config.concurrency = 2 * nodes;
-        let capture = args.capture.as_deref().map(links).transpose();
-        let capture = capture.map_err(|why| Failure::usage(format!("--capture: {why}")))?;
-        config.place = Place::Lab { capture };
-    } else if system.needs_nodes() {
-        return Err(Failure::usage(format!(
-            "{} runs on nodes of its own: --lab N makes some on this machine (as root)",
-            system.name()
-        )));
-    } else if args.capture.is_some() {
-        return Err(Failure::usage("--capture: only the links of a lab carry packets (--lab N)"));
-    }
+    place::resolve(&args, system, &mut config)?;
     if let Some(text) = &args.concurrency {
         config.concurrency = concurrency(text, config.nodes)?;
     }
@@ -186,6 +150,7 @@ fn resolve(args: TestArgs) -> Result<Resolved, Failure> {
     } else {
         config.nemesis.retain(|kind| nemesis::nodes_min(kind) <= config.nodes);
     }
+    place::check_faults(&config)?;
     if args.quiet {
         config.progress = ProgressMode::Quiet;
     }
@@ -267,7 +232,6 @@ fn lines(config: &RunConfig, resolved: &Resolved) -> Vec<(String, toml::Value)> 
     let mut lines = vec![
         ("system", text(config.system.name())),
         ("workload", text(config.workload.name())),
-        (if config.place == Place::Here { "nodes" } else { "lab" }, number(config.nodes)),
         ("concurrency", text(&config.concurrency.to_string())),
         ("rate", toml::Value::Float(config.rate)),
         ("keys", number(config.keys)),
@@ -283,9 +247,9 @@ fn lines(config: &RunConfig, resolved: &Resolved) -> Vec<(String, toml::Value)> 
         ("min-fault-reads", number(resolved.thresholds.fault_reads)),
         ("min-contended-keys", toml::Value::Float(resolved.thresholds.contended_keys)),
     ];
-    if let Place::Lab { capture: Some(links) } = &config.place {
-        lines.push(("capture", text(&links.to_string())));
-    }
+    let (place, tables) = place::lines(config);
+    lines.splice(2..2, place);
+    lines.extend(tables);
     let with: toml::Table = config.with.iter().map(|(key, value)| (key.clone(), text(value))).collect();
     if !with.is_empty() {
         lines.push(("with", toml::Value::Table(with)));
@@ -334,6 +298,7 @@ fn info(
 fn command(config: &RunConfig, resolved: &Resolved) -> String {
     let usual = RunConfig::new(config.system, config.workload, config.seed);
     let mut text = format!("perjury test {} {}", config.system.name(), config.workload.name());
+    text.push_str(&place::flags(config, usual.nodes));
     let mut flag = |differs: bool, name: &str, value: String| {
         if differs {
             let _ = write!(text, " --{name} {value}");
@@ -342,12 +307,6 @@ fn command(config: &RunConfig, resolved: &Resolved) -> String {
     let span = |d: Duration| crate::cli::parse::Span(d).to_string();
     for (key, value) in &config.with {
         flag(true, "with", quoted(&format!("{key}={value}")));
-    }
-    let here = config.place == Place::Here;
-    flag(here && config.nodes != usual.nodes, "nodes", config.nodes.to_string());
-    flag(!here, "lab", config.nodes.to_string());
-    if let Place::Lab { capture: Some(links) } = &config.place {
-        flag(true, "capture", links.to_string());
     }
     flag(config.concurrency != 2 * config.nodes, "concurrency", config.concurrency.to_string());
     flag(config.rate != usual.rate, "rate", config.rate.to_string());

@@ -9,11 +9,8 @@
 pub mod clock;
 mod exchange;
 mod guard;
-#[allow(dead_code, reason = "the adapters come next")]
 pub mod here;
-#[allow(dead_code, reason = "the adapters come next")]
 pub mod host;
-#[allow(dead_code, reason = "the systems on hosts come next")]
 pub mod hosts;
 pub mod lab;
 pub mod lines;
@@ -26,7 +23,6 @@ mod queue;
 pub mod reach;
 pub mod skew;
 #[cfg(feature = "ssh")]
-#[allow(dead_code, reason = "the commands come next")]
 pub mod ssh;
 
 #[cfg(test)]

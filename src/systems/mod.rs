@@ -2,6 +2,7 @@
 
 pub mod demo;
 pub mod etcd;
+mod hosted;
 mod http;
 mod json;
 mod service;

@@ -8,6 +8,7 @@ use crate::control::{process, skew};
 use nemesis::{ClockSetting, Cluster, End, Link, LinkRule, NodeState, Role};
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::fs;
+use std::io;
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -24,17 +25,25 @@ const PROBE: Duration = Duration::from_millis(300);
 
 /// The controller's way to a node, which no fault cuts.
 pub struct Way<'a> {
-    lab: &'a Lab,
+    dial: Dial<'a>,
     /// The node.
     pub node: usize,
     /// Its name.
     pub name: &'a str,
 }
 
-impl Way<'_> {
+/// Dials a port of a node.
+type Dial<'a> = &'a dyn Fn(u16, Instant) -> io::Result<TcpStream>;
+
+impl<'a> Way<'a> {
+    /// A way by which ports are dialled like this.
+    pub fn new(dial: Dial<'a>, node: usize, name: &'a str) -> Way<'a> {
+        Way { dial, node, name }
+    }
+
     /// A connection to a port of the node.
     pub fn dial(&self, port: u16, deadline: Instant) -> Result<TcpStream, String> {
-        self.lab.dial(false, self.node, port, deadline).map_err(|e| format!("dialling port {port}: {e}"))
+        (self.dial)(port, deadline).map_err(|e| format!("dialling port {port}: {e}"))
     }
 }
 
@@ -48,6 +57,10 @@ pub trait Service: Send + Sync + 'static {
     fn client_port(&self) -> u16;
     /// Files of a node that are worth keeping.
     fn logs(&self) -> &'static [&'static str];
+    /// Files and directories of a node that are its own, and gone after the run.
+    fn data(&self) -> &'static [&'static str];
+    /// The program, which is also the name of its process.
+    fn program(&self) -> &'static str;
     /// Whether the node's process answers at all.
     fn answers(&self, way: &Way<'_>, deadline: Instant) -> Result<(), String>;
     /// Whether the node serves clients.
@@ -139,8 +152,9 @@ impl<S: Service> ServiceCluster<S> {
         Ok(held.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn way<'a>(&'a self, lab: &'a Lab, node: usize) -> Way<'a> {
-        Way { lab, node, name: &self.names[node] }
+    fn over<T>(&self, lab: &Lab, node: usize, act: impl FnOnce(&Way<'_>) -> T) -> T {
+        let dial = |port, deadline| lab.dial(false, node, port, deadline);
+        act(&Way::new(&dial, node, &self.names[node]))
     }
 
     /// Starts a node's process, and does not wait for more than its number.
@@ -177,7 +191,7 @@ impl<S: Service> ServiceCluster<S> {
     ) -> Result<(), String> {
         loop {
             let soon = Instant::now() + Duration::from_millis(500);
-            let why = match seen(&self.way(lab, node), soon.min(deadline)) {
+            let why = match self.over(lab, node, |way| seen(way, soon.min(deadline))) {
                 Ok(()) => return Ok(()),
                 Err(why) => why,
             };
@@ -266,7 +280,7 @@ impl<S: Service> ServiceCluster<S> {
     /// Asks a node something, by the controller's own way.
     pub fn ask<T>(&self, node: usize, act: impl FnOnce(&Way<'_>) -> Result<T, String>) -> Result<T, String> {
         let lab = self.lab()?;
-        act(&self.way(&lab, node))
+        self.over(&lab, node, act)
     }
 }
 
@@ -368,13 +382,13 @@ impl<S: Service> Cluster for ServiceCluster<S> {
 
     fn clock_offset(&self, node: usize) -> Result<i64, String> {
         let lab = self.lab()?;
-        let offset = self.service.clock_offset(&self.way(&lab, node));
+        let offset = self.over(&lab, node, |way| self.service.clock_offset(way));
         offset.map_err(|e| self.failed(node, "reading its clock", &e))
     }
 
     fn role(&self, node: usize) -> Result<Option<Role>, String> {
         let lab = self.lab()?;
-        let role = self.service.role(&self.way(&lab, node));
+        let role = self.over(&lab, node, |way| self.service.role(way));
         role.map_err(|e| self.failed(node, "asking for its role", &e))
     }
 }

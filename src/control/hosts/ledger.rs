@@ -1,7 +1,7 @@
 //! What is applied to a host, kept on the host itself: for every act the script that undoes it, written before the act.
 //!
 //! ```text
-//!   /run/perjury/ID/1-net.undo … 6-start.undo     one script a thing; each may be run at any time, any number of times
+//!   /run/perjury/ID/1-net.undo … 7-end.undo       one script a thing; each may be run at any time, any number of times
 //!                   lease                         until when, in seconds since the host was started
 //!                   heal                          runs all of them in order, and removes what was undone
 //! ```
@@ -65,6 +65,8 @@ pub enum Thing {
     Stop,
     /// Processes that are gone.
     Start,
+    /// Processes that we have started.
+    End,
 }
 
 impl Thing {
@@ -77,6 +79,7 @@ impl Thing {
             Thing::Ntp => "4-ntp",
             Thing::Stop => "5-stop",
             Thing::Start => "6-start",
+            Thing::End => "7-end",
         }
     }
 }

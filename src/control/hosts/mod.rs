@@ -66,6 +66,10 @@ pub struct HostCluster {
 struct Node {
     /// Whether it has a ledger of this run.
     opened: bool,
+    /// Whether links that end there are cut, or were to be: only then is there something to undo.
+    cut: bool,
+    /// The same of links that are slow.
+    slow: bool,
     firewall: Option<(Tool, Option<Control>)>,
     clock: Option<Saved>,
     /// Its clock minus ours at the beginning.
@@ -147,6 +151,13 @@ impl HostCluster {
         Ok(cluster)
     }
 
+    /// Writes down on a host how something is undone that its owner does himself.
+    pub fn note(&self, node: usize, thing: Thing, about: &str, undo: &str) -> Result<(), HostError> {
+        let (host, mut known) = (&*self.hosts[node], self.lock(node));
+        self.opened(host, &mut known)?;
+        self.ledger.act(host, thing, about, undo, "true", "").map(drop)
+    }
+
     /// Undoes everything on every host, and closes the ledgers. Gives what was undone, a line each.
     pub fn heal(&self) -> Result<Vec<String>, String> {
         self.links.lock().unwrap_or_else(PoisonError::into_inner).clear();
@@ -204,9 +215,14 @@ impl HostCluster {
             })
             .collect::<Result<_, _>>()?;
         if slow.is_empty() {
-            return if node.opened { self.ledger.undo(host, Thing::Shape) } else { Ok(()) };
+            if node.slow {
+                self.ledger.undo(host, Thing::Shape)?;
+                node.slow = false;
+            }
+            return Ok(());
         }
         self.opened(host, &mut node)?;
+        node.slow = true;
         self.ledger
             .act(host, Thing::Shape, "slowing links", &shaping::undo(), &shaping::shape(&slow), "")
             .map(drop)
@@ -245,7 +261,11 @@ impl HostCluster {
             });
         }
         if peers.is_empty() {
-            return if node.opened { self.ledger.undo(host, Thing::Net) } else { Ok(()) };
+            if node.cut {
+                self.ledger.undo(host, Thing::Net)?;
+                node.cut = false;
+            }
+            return Ok(());
         }
         let cuts: Vec<Cut> = peers
             .into_iter()
@@ -257,6 +277,7 @@ impl HostCluster {
             .collect();
         let (tool, control) = self.firewall(host, node)?;
         self.opened(host, node)?;
+        node.cut = true;
         let (act, input) = tool.cut(&self.ledger.id, &cuts, control.as_ref());
         let about = format!("cutting it off from {}", words.join(" "));
         self.ledger.act(host, Thing::Net, &about, &tool.undo(&self.ledger.id), &act, &input).map(drop)

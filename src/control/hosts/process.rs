@@ -80,8 +80,13 @@ pub fn resume(listed: &str) -> String {
 
 /// Kills the processes, and waits until they are gone.
 pub fn kill(finder: &Finder) -> String {
+    // The number may be another process's soon.
+    let forget = match finder {
+        Finder::Name(_) => String::new(),
+        Finder::PidFile(file) => format!("rm -f {}; ", quote(file)),
+    };
     format!(
-        "{}i=0\nwhile :; do all=$(pids); [ -n \"$all\" ] || exit 0; kill -KILL $all 2>/dev/null\n\
+        "{}i=0\nwhile :; do all=$(pids); [ -n \"$all\" ] || {{ {forget}exit 0; }}; kill -KILL $all 2>/dev/null\n\
          i=$((i + 1)); [ $i -lt 250 ] || break; moment; done\n\
          echo 'the signal has had no effect' >&2; exit 1\n",
         prelude(finder)

@@ -52,6 +52,11 @@ fn place(key: Option<&Value>) -> Result<String, String> {
     Ok(format!("perjury/{}", key.to_string().replace('/', "\\u002f")))
 }
 
+/// The body of a request to remove every key that any of our runs has written.
+pub fn ours() -> String {
+    json!({"key": bytes("perjury/"), "range_end": bytes(&after("perjury/"))}).to_string()
+}
+
 /// The first key after all that begin with `prefix`, which ends in `/`: that sign's successor in its place.
 fn after(prefix: &str) -> String {
     format!("{}0", &prefix[..prefix.len() - 1])

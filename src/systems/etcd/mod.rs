@@ -1,4 +1,4 @@
-//! etcd, as its Debian package installs it, in a lab.
+//! etcd, as its Debian package installs it, in a lab or on other machines.
 //!
 //! ```text
 //!   api.rs     calls as requests, answers as outcomes: what has failed, what is unknown
@@ -9,12 +9,13 @@ mod api;
 mod client;
 
 use super::demo::options::Options;
+use super::hosted::HostedCluster;
 use super::http::{Answer, Connection};
 use super::service::{Service, ServiceCluster, Way};
-use crate::client::{Claim, Client, Place, Running, Start, System, SystemOption};
+use crate::client::{Claim, Client, HostsPlace, Place, Running, Start, System, SystemOption};
 use crate::control::clock::unix_ns;
 use crate::control::host::Host;
-use crate::control::lab::host::LabHost;
+use crate::control::hosts::HostCluster;
 use api::Status;
 use chrono::DateTime;
 use client::EtcdClient;
@@ -83,7 +84,7 @@ impl System for Etcd {
     }
 
     fn about(&self) -> &'static str {
-        "etcd 3.4 or later, from its Debian package, in a lab (--lab N); clients speak its JSON API, each with one member"
+        "etcd 3.4 or later, from its Debian package, in a lab (--lab N) or on machines (--nodes); clients speak its JSON API, each with one member"
     }
 
     fn options(&self) -> &'static [SystemOption] {
@@ -113,15 +114,18 @@ impl System for Etcd {
 
     fn start(&self, start: &Start<'_>) -> Result<Box<dyn Running>, String> {
         let config = Config::new(start.with)?;
-        let Place::Lab { capture } = start.place else {
-            return Err("etcd needs nodes of its own: --lab N".into());
+        let capture = match start.place {
+            Place::Lab { capture } => capture,
+            Place::Hosts(place) => return on_hosts(place, config, start),
+            Place::Here => return Err("etcd needs nodes of its own: --lab N, or --nodes a,b,c".into()),
         };
         let cluster = ServiceCluster::start(start.nodes, start.dir, start.seed, capture.as_ref(), |hosts| {
             let installed = hosts[0].sh("command -v etcd", Duration::from_secs(10));
             installed.map_err(|_| {
                 "etcd is not installed on this machine; `perjury lab install etcd` does it".to_string()
             })?;
-            Ok(Members::new(config, hosts))
+            let members = hosts.iter().map(|host| (host.name().to_string(), host.address().to_string()));
+            Ok(Members::new(config, members.collect()))
         })?;
         let version = cluster.ask(0, |way| cluster.service().version(way))?;
         Ok(Box::new(EtcdCluster {
@@ -130,6 +134,63 @@ impl System for Etcd {
             serializable: config.serializable,
             version,
         }))
+    }
+}
+
+/// The members on other machines.
+fn on_hosts(place: &HostsPlace, config: Config, start: &Start<'_>) -> Result<Box<dyn Running>, String> {
+    let cluster = HostedCluster::start("etcd", place, start.dir, |members| Members::new(config, members))?;
+    let whole = || {
+        if place.no_db {
+            cluster
+                .ask(0, |way| cluster.service.clear(way))
+                .map_err(|e| format!("removing our keys: {e}"))?;
+        }
+        cluster.ask(0, |way| cluster.service.version(way))
+    };
+    let version = whole()?;
+    Ok(Box::new(HostedEtcd {
+        cluster,
+        workload: start.workload.to_string(),
+        serializable: config.serializable,
+        version,
+    }))
+}
+
+/// etcd on other machines.
+struct HostedEtcd {
+    cluster: HostedCluster<Members>,
+    workload: String,
+    serializable: bool,
+    version: String,
+}
+
+impl Running for HostedEtcd {
+    fn cluster(&self) -> &dyn Cluster {
+        &*self.cluster.cluster
+    }
+
+    fn shared(&self) -> Arc<dyn Cluster> {
+        Arc::<HostCluster>::clone(&self.cluster.cluster)
+    }
+
+    fn open(&self, _process: i64, node: usize, deadline: Instant) -> Result<Box<dyn Client>, String> {
+        let stream = self.cluster.dial(node, deadline)?;
+        let connection = Connection::new(stream, &self.cluster.cluster.nodes()[node]);
+        Ok(Box::new(EtcdClient::new(connection, &self.workload, self.serializable)))
+    }
+
+    fn version(&self) -> String {
+        self.version.clone()
+    }
+
+    /// None of this machine.
+    fn pids(&self) -> Vec<u32> {
+        Vec::new()
+    }
+
+    fn end(&self) -> Vec<String> {
+        self.cluster.end()
     }
 }
 
@@ -144,9 +205,17 @@ struct Members {
 }
 
 impl Members {
-    fn new(config: Config, hosts: &[LabHost]) -> Members {
-        let members = hosts.iter().map(|host| (host.name().to_string(), host.address().to_string()));
-        Members { config, members: members.collect(), kept: Mutex::default() }
+    fn new(config: Config, members: Vec<(String, String)>) -> Members {
+        Members { config, members, kept: Mutex::default() }
+    }
+
+    /// Removes what earlier runs have left in a cluster of somebody else: our own keys, and no others.
+    fn clear(&self, way: &Way<'_>) -> Result<(), String> {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        let mut connection = Connection::new(way.dial(CLIENT_PORT, deadline)?, way.name);
+        connection.post("/v3/kv/deleterange", &api::ours(), deadline).map_err(|e| e.to_string())?;
+        let answer = connection.answer(deadline).map_err(|why| format!("{why:?}"))?;
+        if answer.status == 200 { Ok(()) } else { Err(format!("status {}", answer.status)) }
     }
 
     /// Asks the member something by the controller's way.
@@ -192,7 +261,8 @@ impl Members {
     }
 
     fn version(&self, way: &Way<'_>) -> Result<String, String> {
-        let answer = self.ask(way, PEER_PORT, "/version", false, Instant::now() + Duration::from_secs(3))?;
+        let answer =
+            self.ask(way, CLIENT_PORT, "/version", false, Instant::now() + Duration::from_secs(3))?;
         let version: serde_json::Value = serde_json::from_slice(&answer.body).map_err(|e| e.to_string())?;
         Ok(version["etcdserver"].as_str().unwrap_or("unknown").to_string())
     }
@@ -228,6 +298,14 @@ impl Service for Members {
 
     fn logs(&self) -> &'static [&'static str] {
         &[LOG]
+    }
+
+    fn data(&self) -> &'static [&'static str] {
+        &[DATA]
+    }
+
+    fn program(&self) -> &'static str {
+        "etcd"
     }
 
     /// By the port of its peers, which it opens before it has found any.

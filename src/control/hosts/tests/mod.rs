@@ -8,7 +8,8 @@ mod recording;
 use super::ledger::{Ledger, Thing, heal_all};
 use super::process::Finder;
 use super::{HostCluster, Service};
-use crate::cli::{DoctorArgs, HealArgs, NodesArgs, SshArgs};
+use crate::cli::parse::Span;
+use crate::cli::{DoctorArgs, HealArgs, Nodes, NodesArgs, SshArgs, TestArgs};
 use crate::commands;
 use crate::commands::heal::RunHosts;
 use crate::control::guard::tests::child;
@@ -339,6 +340,102 @@ fn the_commands_look_at_hosts_and_heal_exactly_one_run_or_all() {
     other.set_links(&[]).unwrap();
     let (code, message) = heal(None, absent).unwrap_err();
     assert!(code == 69 && message.starts_with("127.0.0.1:1: healing: "), "{message}");
+}
+
+/// Runs a test of etcd on hosts; gives the exit code, the run's directory and what is left on the hosts.
+fn test_etcd(net: &Net, change: impl FnOnce(&mut TestArgs)) -> Result<(u8, std::path::PathBuf), String> {
+    let store = net.dir.path().join("store");
+    let mut args = TestArgs {
+        system: Some("etcd".into()),
+        workload: Some("register".into()),
+        nodes: Some(Nodes::Named((1..=3).map(|n| format!("n{n}")).collect())),
+        time_limit: Some(Span(Duration::from_secs(15))),
+        nemesis: Some(vec!["partition".into(), "pause".into(), "kill".into()]),
+        seed: Some(7),
+        store: Some(store.clone()),
+        ssh: SshArgs { ssh_config: Some(net.config()), ..SshArgs::default() },
+        quiet: true,
+        ..TestArgs::default()
+    };
+    change(&mut args);
+    let signals = crate::signals::Signals::install().unwrap();
+    let code = commands::test::run(args, &signals).map_err(|failure| failure.to_string())?;
+    Ok((code, store.join("etcd-register/latest")))
+}
+
+/// Whether there is an etcd here. Says so if not.
+fn there_is_etcd() -> bool {
+    let there = std::path::Path::new("/usr/bin/etcd").exists();
+    if !there {
+        eprintln!("skipped: there is no etcd here (package etcd-server)");
+    }
+    there
+}
+
+#[test]
+fn etcd_on_hosts_is_started_tested_broken_healed_and_ended() {
+    if !can_be_made() || !there_is_etcd() {
+        return;
+    }
+    let net = Net::new(3, PATH);
+    let (code, run) = test_etcd(&net, |_| {}).unwrap();
+    let results = std::fs::read_to_string(run.join("results.json")).unwrap();
+    let results: serde_json::Value = serde_json::from_str(&results).unwrap();
+    // A busy machine may not come to every kind of fault in that time, which is vacuous and no more.
+    assert!(matches!(code, 0 | 3), "{code}: {results}");
+    let faults = results["faults"].as_array().unwrap();
+    assert!(faults.iter().any(|fault| !fault["bit"].is_null()), "{faults:?}");
+    assert!(faults.iter().all(|fault| !fault["healed"].is_null()), "{faults:?}");
+    // What was resolved says it again.
+    let config = std::fs::read_to_string(run.join("config.toml")).unwrap();
+    let again: TestArgs = toml::from_str(&config).unwrap();
+    assert_eq!(again.nodes, Some(Nodes::Named(vec!["n1".into(), "n2".into(), "n3".into()])));
+    assert_eq!(again.ssh.ssh_config, Some(net.config()));
+    assert!(run.join("n1/etcd.log").is_file());
+    for host in net.hosts() {
+        let left =
+            "ls /run/perjury /run/perjury-etcd.pid /var/lib/perjury-etcd 2>/dev/null; nft list tables; true";
+        assert_eq!(host.sh(left, LONG).unwrap(), "");
+    }
+}
+
+#[test]
+fn a_cluster_of_somebody_else_is_used_and_left_running() {
+    if !can_be_made() || !there_is_etcd() {
+        return;
+    }
+    let net = Net::new(1, PATH);
+    let address = net.address(1);
+    let theirs = format!(
+        "mkdir -p /run/theirs && cd /run/theirs && (setsid etcd --listen-client-urls http://{address}:2379 \
+         --advertise-client-urls http://{address}:2379 >log 2>&1 </dev/null &)"
+    );
+    net.hosts()[0].sh(&theirs, LONG).unwrap();
+    until("their etcd does not listen", || TcpStream::connect((address, 2379)).is_ok());
+    let alone = |args: &mut TestArgs, kinds: &[&str]| {
+        args.nodes = Some(Nodes::Named(vec!["n1".into()]));
+        args.no_db = true;
+        args.nemesis = Some(kinds.iter().map(|kind| kind.to_string()).collect());
+        args.time_limit = Some(Span(Duration::from_secs(8)));
+    };
+    let refused = test_etcd(&net, |args| alone(args, &["kill"])).unwrap_err();
+    assert!(refused.contains("leave kill out of --nemesis"), "{refused}");
+    // Not paused, either: by its name every etcd of this machine would be, as these hosts share its processes.
+    // Twice: what the first has written is no initial value of the second.
+    for _ in 0..2 {
+        let (code, run) = test_etcd(&net, |args| alone(args, &["none"])).unwrap();
+        let results = std::fs::read_to_string(run.join("results.json")).unwrap();
+        assert!(matches!(code, 0 | 3), "{code}: {results}");
+    }
+    let state = process_state(&net);
+    assert_eq!(state, "running");
+}
+
+/// What their etcd is doing, by name: only ours would have a file.
+fn process_state(net: &Net) -> String {
+    let look = super::process::state(&Finder::PidFile("/run/theirs/pid".into()));
+    let file = "for f in /proc/[0-9]*/cwd; do [ $(readlink $f) = /run/theirs ] && f=${f%/cwd} && echo ${f#/proc/} >/run/theirs/pid; done";
+    net.hosts()[0].sh(&format!("{{ {file}; }} 2>/dev/null; {look}"), LONG).unwrap()
 }
 
 #[test]

@@ -97,9 +97,9 @@ impl Net {
                 at2(&net, "authorized")
             );
             fs::write(net.dir.path().join(format!("config{n}")), config).unwrap();
-            // Each has its own /run: there is the ledger, and the locks of the tools.
+            // Each has its own /run, where the ledger is and the locks of the tools, and its own places for data.
             let inside = format!(
-                "mount -t tmpfs tmpfs /run && mkdir /run/sshd && exec /usr/sbin/sshd -D -e -f {}",
+                "for d in /run /var/lib /var/log; do mount -t tmpfs tmpfs $d; done && mkdir /run/sshd && exec /usr/sbin/sshd -D -e -f {}",
                 at2(&net, &format!("config{n}"))
             );
             let mut sshd = Command::new("ip");

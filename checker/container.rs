@@ -8,7 +8,7 @@
 //! Null is the answer of an empty one.
 
 use crate::decode::{function, must_apply, refuse, unknown};
-use crate::exact::{Exact, Held, bag, priority_queue};
+use crate::exact::{Exact, Held, bag, priority_queue, stack};
 use crate::model::{Advance, IllFormed, Model};
 use crate::problem::{ObjOp, Problem};
 use crate::register::initial_list;
@@ -332,7 +332,7 @@ impl Model for Container {
         match self.discipline {
             Discipline::Bag => bag(ops, &self.initial, held),
             Discipline::PriorityQueue => priority_queue(ops, &self.initial, held),
-            Discipline::Stack => None,
+            Discipline::Stack => stack(ops, &self.initial, held),
         }
     }
 

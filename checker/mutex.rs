@@ -47,6 +47,47 @@ impl Mutex {
     }
 }
 
+/// When acquires were refused that are kept.
+struct Refused {
+    /// Whether that says something where somebody is left out.
+    in_time: bool,
+    /// By invocation; with the latest return of those up to there.
+    spans: Vec<(u32, u32)>,
+}
+
+impl Refused {
+    fn new(ops: &[ObjOp<MutexOp>], keep: &[bool], property: Property) -> Refused {
+        let in_time = property == Property::Linearizable;
+        let mut spans: Vec<(u32, u32)> = Vec::new();
+        let mut latest = 0;
+        for (op, _) in ops.iter().zip(keep).filter(|(op, kept)| **kept && in_time && !op.indeterminate()) {
+            if let MutexOp::AcquireRefused(_) = op.op {
+                latest = op.ret.max(latest);
+                spans.push((op.invoke, latest));
+            }
+        }
+        Refused { in_time, spans }
+    }
+
+    /// Keeps the acquires of a process, with their releases, that may have had the lock then.
+    fn keep_holders(&self, ops: &[ObjOp<MutexOp>], mine: &[usize], keep: &mut [bool]) {
+        for (at, &first) in mine.iter().enumerate() {
+            if !matches!(ops[first].op, MutexOp::Acquire(_)) {
+                continue;
+            }
+            let release = mine.get(at + 1).copied().filter(|&i| matches!(ops[i].op, MutexOp::Release(_)));
+            let until = release.map_or(history::NEVER, |i| ops[i].ret);
+            let before = self.spans.partition_point(|&(invoke, _)| invoke < until);
+            if before.checked_sub(1).is_some_and(|at| ops[first].invoke < self.spans[at].1) {
+                keep[first] = true;
+                if let Some(release) = release {
+                    keep[release] = true;
+                }
+            }
+        }
+    }
+}
+
 impl Specified for Mutex {
     fn setup(setup: &mut Setup<'_>) -> Result<Mutex, String> {
         match &setup.spec.initial {
@@ -111,14 +152,18 @@ impl Model for Mutex {
 
     /// An acquire and the release that follows it in the same process can be left out together, and so can the last
     /// acquire of a process, and everything that a process did: the others then find the lock free where they found
-    /// it free before. A refused acquire no longer says anything once somebody is left out.
-    fn project(&self, ops: &[ObjOp<MutexOp>], keep: &mut [bool], _: Property) -> Problem<Mutex> {
+    /// it free before. But not where that may have been who held the lock when a kept acquire was refused: between the
+    /// invocation of an acquire and the return of its release. Where real time says nothing, a refused acquire no longer
+    /// says anything once somebody is left out.
+    fn project(&self, ops: &[ObjOp<MutexOp>], keep: &mut [bool], property: Property) -> Problem<Mutex> {
         let mut of_process: FxHashMap<u32, Vec<usize>> = FxHashMap::default();
         for (i, op) in ops.iter().enumerate().filter(|(_, op)| !self.is_pure(op.op)) {
             of_process.entry(op.process).or_default().push(i);
         }
+        let refused = Refused::new(ops, keep, property);
         // Processes do not meet here: their order is of no consequence.
         for mine in of_process.values() {
+            refused.keep_holders(ops, mine, keep);
             if !mine.iter().any(|&i| keep[i]) {
                 continue;
             }
@@ -141,7 +186,7 @@ impl Model for Mutex {
         let someone_left_out = ops.iter().zip(keep.iter()).any(|(op, kept)| !kept && !self.is_pure(op.op));
         for (op, kept) in ops.iter().zip(keep.iter_mut()) {
             match op.op {
-                MutexOp::AcquireRefused(_) => *kept &= !someone_left_out,
+                MutexOp::AcquireRefused(_) => *kept &= refused.in_time || !someone_left_out,
                 MutexOp::ReleaseRefused(_) | MutexOp::Acquire(_) | MutexOp::Release(_) => {}
             }
         }

@@ -3,6 +3,7 @@
 //! Whoever releases need not be who acquired. `--initial` is the number of permits.
 
 use crate::decode::{function, unknown};
+use crate::exact::{Exact, permits};
 use crate::model::{IllFormed, Model};
 use crate::problem::{ObjOp, Problem};
 use crate::spec::{Setup, Specified};
@@ -125,6 +126,10 @@ impl Model for Semaphore {
             }
         }
         Problem { model: Semaphore { at_least, ..*self }, ops: crate::model::kept(ops, keep) }
+    }
+
+    fn exact(&self, ops: &[ObjOp<SemaphoreOp>]) -> Option<Exact> {
+        if self.at_least { None } else { permits(ops, self.permits) }
     }
 
     fn describe_op(&self, _: &Interner, op: SemaphoreOp) -> String {

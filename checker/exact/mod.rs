@@ -26,9 +26,12 @@ mod holders;
 mod logs;
 mod mutex;
 mod numbers;
+mod permits;
 mod ranks;
 mod refusals;
 mod sources;
+mod stacked;
+mod stretches;
 mod sums;
 mod versions;
 
@@ -45,6 +48,8 @@ pub(crate) use grow_set::grow_set;
 pub(crate) use held::{Held, bag, priority_queue};
 pub(crate) use logs::{Logged, logs};
 pub(crate) use mutex::mutex;
+pub(crate) use permits::permits;
+pub(crate) use stacked::stack;
 pub(crate) use sums::{Summed, sums};
 pub(crate) use versions::{Said, versions};
 

@@ -4,6 +4,7 @@ use super::models::{along, damage};
 use super::{Skeleton, acted, damaged, filled, histories};
 use checker::lock::{Holder, Lock, LockOp};
 use checker::mutex::{Mutex, MutexOp};
+use checker::semaphore::{Semaphore, SemaphoreOp};
 use checker::testing::Rng;
 use checker::{Model, Problem};
 use history::{NEVER, ValueId};
@@ -138,11 +139,18 @@ fn a_lock_and_what_it_guards_are_two_objects() {
     locks("lock and resource", 11, Part::Both, 10);
 }
 
-fn mutex(rng: &mut Rng, skeleton: &Skeleton) -> Problem<Mutex> {
+/// One in so many refusals is a lie; where that is 0, nobody is refused.
+pub(super) fn mutex(rng: &mut Rng, skeleton: &Skeleton, lies: usize) -> Problem<Mutex> {
     let mut holder = None;
     let mut contents = acted(skeleton, |op, effect| {
         let p = op.process;
+        let refusal = lies > 0 && !op.indeterminate() && rng.once_in(2);
         match holder {
+            None if refusal && rng.once_in(lies) => Some(MutexOp::AcquireRefused(p)),
+            Some(h) if refusal && h == p && rng.once_in(lies) => Some(MutexOp::ReleaseRefused(p)),
+            None if refusal && rng.once_in(4) => Some(MutexOp::ReleaseRefused(p)),
+            Some(h) if refusal && h != p && rng.once_in(6) => Some(MutexOp::ReleaseRefused(p)),
+            Some(_) if refusal => Some(MutexOp::AcquireRefused(p)),
             None => {
                 if effect {
                     holder = Some(p);
@@ -184,7 +192,8 @@ fn mutex(rng: &mut Rng, skeleton: &Skeleton) -> Problem<Mutex> {
                 op.op = match op.op {
                     MutexOp::Acquire(_) => MutexOp::Acquire(op.process),
                     MutexOp::Release(_) => MutexOp::Release(op.process),
-                    MutexOp::AcquireRefused(_) | MutexOp::ReleaseRefused(_) => op.op,
+                    MutexOp::AcquireRefused(_) => MutexOp::AcquireRefused(op.process),
+                    MutexOp::ReleaseRefused(_) => MutexOp::ReleaseRefused(op.process),
                 };
             }
         }
@@ -196,7 +205,10 @@ fn mutex(rng: &mut Rng, skeleton: &Skeleton) -> Problem<Mutex> {
         ranks.sort_unstable();
         let at = rng.below(ranks.len() - 1);
         let (a, b) = (ranks[at], ranks[at + 1]);
-        if !ops.iter().any(|op| op.invoke == a && op.ret == b) {
+        // Not of one process, which has one open operation at a time.
+        let whose =
+            |rank: u32| ops.iter().find(|op| [op.invoke, op.ret].contains(&rank)).map(|op| op.process);
+        if whose(a) != whose(b) {
             let other = |rank: u32| {
                 if rank == a {
                     b
@@ -217,6 +229,49 @@ fn mutex(rng: &mut Rng, skeleton: &Skeleton) -> Problem<Mutex> {
 
 #[test]
 fn a_mutex_is_decided_by_disjoint_intervals() {
-    let tally = histories("mutex", 4_000, 14, |rng, skeleton| mutex(rng, &skeleton));
+    let tally = histories("mutex", 4_000, 14, |rng, skeleton| mutex(rng, &skeleton, 0));
     tally.was_decided_by("disjoint intervals", 20);
+}
+
+#[test]
+fn who_was_refused_a_mutex_was_so_while_somebody_had_it() {
+    let tally = histories("mutex, refused", 4_000, 12, |rng, skeleton| mutex(rng, &skeleton, 6));
+    tally.was_decided_by("disjoint intervals", 10);
+}
+
+/// Up to three permits; one in so many answers is a lie, and one in so many that could be a refusal is one.
+pub(super) fn semaphore(
+    rng: &mut Rng,
+    skeleton: &Skeleton,
+    lies: usize,
+    refusals: usize,
+) -> Problem<Semaphore> {
+    let permits = 1 + rng.below(3) as i64;
+    let (mut out, ups) = (0, 4 + rng.below(3));
+    let contents = acted(skeleton, |op, effect| {
+        let up = rng.below(10) < ups;
+        let lie = !op.indeterminate() && rng.once_in(lies);
+        let refused = refusals > 0 && !op.indeterminate() && (lie || rng.once_in(refusals));
+        let full = if up { out == permits } else { out == 0 };
+        let (done, no) = match up {
+            true => (SemaphoreOp::Acquire, SemaphoreOp::AcquireRefused),
+            false => (SemaphoreOp::Release, SemaphoreOp::ReleaseRefused),
+        };
+        if full != lie {
+            return (refused && (full || lie)).then_some(no);
+        }
+        if effect && !full {
+            out += if up { 1 } else { -1 };
+        }
+        Some(done)
+    });
+    Problem { model: Semaphore::new(permits), ops: filled(&skeleton.ops, &contents) }
+}
+
+#[test]
+fn permits_are_taken_and_given_back_as_late_as_can_be() {
+    let tally = histories("semaphore", 3_000, 12, |rng, skeleton| semaphore(rng, &skeleton, 12, 0));
+    tally.was_decided_by("lazy order", 20);
+    let tally = histories("semaphore, refused", 3_000, 11, |rng, skeleton| semaphore(rng, &skeleton, 15, 2));
+    tally.was_decided_by("lazy order", 40);
 }

@@ -360,6 +360,22 @@ fn bags_are_empty_where_nothing_must_be_in() {
 }
 
 #[test]
+fn what_lies_in_a_stack_lies_one_inside_the_other() {
+    let tally = histories("stacks", 3000, 12, |rng, skeleton| {
+        let mut problem = container(rng, skeleton, Discipline::Stack);
+        let takes = |op: &ObjOp<ContainerOp>| matches!(op.op, ContainerOp::Take(_));
+        let takes: Vec<usize> = (0..problem.ops.len()).filter(|&i| takes(&problem.ops[i])).collect();
+        if takes.len() > 1 && rng.once_in(2) {
+            let (a, b) = (rng.pick(&takes), rng.pick(&takes));
+            let swapped = [problem.ops[b].op, problem.ops[a].op];
+            (problem.ops[a].op, problem.ops[b].op) = (swapped[0], swapped[1]);
+        }
+        problem
+    });
+    tally.was_decided_by("elements", 10);
+}
+
+#[test]
 fn the_smallest_is_taken_where_nothing_smaller_must_be_in() {
     let tally = histories("priority queues", 2000, 10, |rng, skeleton| {
         container(rng, skeleton, Discipline::PriorityQueue)
@@ -413,5 +429,7 @@ fn what_is_left_out_of_a_history_cut_short_never_makes_it_illegal() {
     check(ModelName::PriorityQueue, |rng, s| container(rng, s, Discipline::PriorityQueue));
     check(ModelName::ElementSet, element);
     check(ModelName::Lock, locks::any);
+    check(ModelName::Semaphore, |rng, s| locks::semaphore(rng, &s, 15, 2));
+    check(ModelName::Mutex, |rng, s| locks::mutex(rng, &s, 6));
     check(ModelName::Delivery, messages::delivery);
 }

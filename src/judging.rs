@@ -153,9 +153,9 @@ impl Found {
                 checker::explain::coincide(&mut anomaly, &background.faults);
                 self.anomalies.push(anomaly);
                 self.objects.push(violation.object);
-                if question.every && property == Rung::Linearizable {
+                if question.every {
                     let left = question.timeout.saturating_sub(started.elapsed());
-                    let further = further(history, question, violation, left, interrupt)?;
+                    let further = further(history, question, property, violation, left, interrupt)?;
                     self.warnings.extend(further.more);
                     for mut anomaly in further.anomalies {
                         if self.anomalies.len() >= EXPLAINED_MAX {
@@ -410,7 +410,7 @@ pub fn judge_one(
 }
 
 /// Why there is no judgement, as an exit code.
-fn unjudged(history: &History, error: JudgeError) -> Failure {
+pub fn unjudged(history: &History, error: JudgeError) -> Failure {
     match error {
         JudgeError::Malformed(malformed) => Failure::new(exit::HISTORY, malformed.to_string()),
         JudgeError::Spec(what) => Failure::usage(what),

@@ -15,7 +15,7 @@ use crate::register::initial_list;
 use crate::spec::{ModelName, Setup, Specified};
 use crate::verdict::Property;
 use history::{Interner, Op, Outcome, ValueId};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -56,6 +56,17 @@ pub struct Container {
     /// Which of them.
     pub discipline: Discipline,
     initial: Arc<[i64]>,
+    /// What a history says in the end, for [`Model::informed`].
+    known: Option<Arc<Known>>,
+}
+
+/// What somebody knows who has seen the whole history of a bag.
+#[derive(Clone, Debug)]
+struct Known {
+    /// Elements that nobody heard of again: which of them an unheard taking takes is all the same.
+    lost: FxHashSet<i64>,
+    /// Elements that were put in more often than anybody heard that he took them.
+    spare: FxHashSet<i64>,
 }
 
 /// What a client did. Elements are numbers of values, those of a priority queue are themselves.
@@ -80,7 +91,7 @@ impl Container {
         if discipline != Discipline::Stack {
             initial.sort_unstable();
         }
-        Container { discipline, initial: initial.into() }
+        Container { discipline, initial: initial.into(), known: None }
     }
 
     /// What is in at first.
@@ -109,6 +120,15 @@ impl Container {
                 element.to_string()
             }
         }
+    }
+
+    /// What an unheard taking may take from a bag.
+    fn may_go<'a>(&'a self, all: &'a BTreeMap<i64, u32>) -> impl Iterator<Item = i64> + 'a {
+        let known = self.known.as_deref();
+        let lost = known.and_then(|known| all.keys().find(|element| known.lost.contains(element)));
+        all.keys().copied().filter(move |element| {
+            known.is_none_or(|known| Some(element) == lost || known.spare.contains(element))
+        })
     }
 
     /// Whether `element` may be taken from `inside`.
@@ -175,6 +195,17 @@ impl Inside {
     }
 }
 
+/// How often each element was taken or seen for certain.
+fn seen(ops: &[ObjOp<ContainerOp>]) -> FxHashMap<i64, usize> {
+    let mut seen: FxHashMap<i64, usize> = FxHashMap::default();
+    for op in ops.iter().filter(|op| !op.indeterminate()) {
+        if let ContainerOp::Take(element) | ContainerOp::Peek(element) = op.op {
+            *seen.entry(element).or_default() += 1;
+        }
+    }
+    seen
+}
+
 impl Specified for Container {
     fn setup(setup: &mut Setup<'_>) -> Result<Container, String> {
         let discipline = match setup.spec.model {
@@ -234,7 +265,7 @@ impl Model for Container {
         match (self.advance(&mut next, op), &**state) {
             (Advance::Done, _) => out(next),
             (Advance::Open, Inside::Sorted(all)) => {
-                for &element in all.keys() {
+                for element in self.may_go(all) {
                     let mut without = state.clone();
                     Arc::make_mut(&mut without).take(element);
                     out(without);
@@ -262,7 +293,14 @@ impl Model for Container {
             ContainerOp::TakeUnheard => {
                 let next = match (&**state, self.discipline) {
                     (Inside::Stacked(all), _) => all.last().copied(),
-                    (Inside::Sorted(all), Discipline::Bag) if all.len() > 1 => return Advance::Open,
+                    (Inside::Sorted(all), Discipline::Bag) => {
+                        let mut may = self.may_go(all);
+                        match (may.next(), may.next()) {
+                            (Some(_), Some(_)) => return Advance::Open,
+                            (None, _) if !all.is_empty() => return Advance::Illegal,
+                            (next, _) => next,
+                        }
+                    }
                     (Inside::Sorted(all), _) => all.keys().next().copied(),
                 };
                 if let Some(element) = next {
@@ -288,6 +326,96 @@ impl Model for Container {
                 None
             }
         }
+    }
+
+    /// An unheard taking took something that nobody takes later.
+    fn tell(&self, ordered: &[ContainerOp]) -> Option<Vec<ContainerOp>> {
+        if self.discipline != Discipline::Bag || !ordered.contains(&ContainerOp::TakeUnheard) {
+            return None;
+        }
+        // How often each is there, without those that will be taken; what is left over may go.
+        let mut over: FxHashMap<i64, i64> = FxHashMap::default();
+        for op in ordered {
+            if let ContainerOp::Take(element) = op {
+                *over.entry(*element).or_default() -= 1;
+            }
+        }
+        let (mut free, mut inside) = (Vec::new(), 0_usize);
+        for &element in self.initial.iter() {
+            let more = over.entry(element).or_default();
+            *more += 1;
+            free.extend((*more > 0).then_some(element));
+            inside += 1;
+        }
+        let mut told = Vec::with_capacity(ordered.len());
+        for &op in ordered {
+            told.push(match op {
+                ContainerOp::TakeUnheard if inside == 0 => ContainerOp::Empty,
+                ContainerOp::TakeUnheard => ContainerOp::Take(free.pop()?),
+                told => told,
+            });
+            match op {
+                ContainerOp::Put(element) => {
+                    let more = over.entry(element).or_default();
+                    *more += 1;
+                    free.extend((*more > 0).then_some(element));
+                    inside += 1;
+                }
+                ContainerOp::Take(_) | ContainerOp::TakeUnheard => inside = inside.saturating_sub(1),
+                ContainerOp::Peek(_) | ContainerOp::Empty => {}
+            }
+        }
+        Some(told)
+    }
+
+    fn may_be(&self, unheard: ContainerOp, told: ContainerOp) -> bool {
+        // Without an order nobody can tell what a stack or a priority queue gives.
+        let takes = matches!(told, ContainerOp::Take(_) | ContainerOp::Empty);
+        unheard == told || (unheard == ContainerOp::TakeUnheard && takes)
+    }
+
+    /// An unanswered putting of what nobody heard of again: if an unheard taking took it, neither need have happened.
+    fn superfluous(&self, ops: &[ObjOp<ContainerOp>]) -> Vec<bool> {
+        let seen = seen(ops);
+        let lost = |op: &ObjOp<ContainerOp>| match op.op {
+            ContainerOp::Put(element) => op.indeterminate() && !seen.contains_key(&element),
+            ContainerOp::Take(_) | ContainerOp::Peek(_) | ContainerOp::Empty | ContainerOp::TakeUnheard => {
+                false
+            }
+        };
+        ops.iter().map(lost).collect()
+    }
+
+    fn informed(&self, ops: &[ObjOp<ContainerOp>]) -> Option<Container> {
+        let unheard = ops.iter().any(|op| op.op == ContainerOp::TakeUnheard);
+        if self.discipline != Discipline::Bag || !unheard {
+            return None;
+        }
+        let seen = seen(ops);
+        let mut comes: FxHashMap<i64, usize> = FxHashMap::default();
+        let put = ops.iter().filter_map(|op| match op.op {
+            ContainerOp::Put(element) => Some(element),
+            ContainerOp::Take(_) | ContainerOp::Peek(_) | ContainerOp::Empty | ContainerOp::TakeUnheard => {
+                None
+            }
+        });
+        put.chain(self.initial.iter().copied()).for_each(|element| *comes.entry(element).or_default() += 1);
+        let (mut lost, mut spare) = (FxHashSet::default(), FxHashSet::default());
+        for (element, times) in comes {
+            match seen.get(&element) {
+                None => _ = lost.insert(element),
+                Some(&taken) if taken < times => _ = spare.insert(element),
+                Some(_) => {}
+            }
+        }
+        // A taking that has not returned may go for this very element.
+        for op in ops.iter().filter(|op| op.indeterminate()) {
+            if let ContainerOp::Take(element) = op.op {
+                lost.remove(&element);
+                spare.insert(element);
+            }
+        }
+        Some(Container { known: Some(Arc::new(Known { lost, spare })), ..self.clone() })
     }
 
     fn state_bytes(&self, state: &Arc<Inside>) -> usize {
@@ -317,7 +445,7 @@ impl Model for Container {
         }
         let stays = |element: &&i64| wanted.get(element) != Some(&false);
         let initial = self.initial.iter().filter(stays).copied().collect();
-        let model = Container { discipline: self.discipline, initial };
+        let model = Container { discipline: self.discipline, initial, known: None };
         Problem { model, ops: crate::model::kept(ops, keep) }
     }
 

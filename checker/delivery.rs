@@ -189,6 +189,52 @@ impl Model for Delivery {
         Advance::Done
     }
 
+    /// An unheard taking took something that is waiting and would be missed at the next drain.
+    fn tell(&self, ordered: &[DeliveryOp]) -> Option<Vec<DeliveryOp>> {
+        if !ordered.contains(&DeliveryOp::DequeueUnheard) {
+            return None;
+        }
+        // From the back: where each message comes next, and what the next drain brings.
+        let mut comes: FxHashMap<ValueId, usize> = FxHashMap::default();
+        let (mut drain, mut missed) = (None, vec![false; ordered.len()]);
+        let lacks = |drain: Option<(usize, u32)>, comes: &FxHashMap<ValueId, usize>, v: ValueId| {
+            drain.is_some_and(|(at, number)| {
+                comes.get(&v).is_none_or(|&next| next > at) && !has(self.list(number), v)
+            })
+        };
+        for (at, &op) in ordered.iter().enumerate().rev() {
+            match op {
+                DeliveryOp::Drain(number) => drain = Some((at, number)),
+                DeliveryOp::DrainUnheard => drain = None,
+                DeliveryOp::Dequeue(v) => _ = comes.insert(v, at),
+                DeliveryOp::Enqueue(v) => missed[at] = lacks(drain, &comes, v),
+                DeliveryOp::DequeueUnheard => {}
+            }
+        }
+        let mut missing: Vec<ValueId> =
+            self.initial.iter().copied().filter(|&v| lacks(drain, &comes, v)).collect();
+        let mut sent = self.initial.first().copied();
+        let told = ordered.iter().zip(missed).map(|(&op, missed)| match op {
+            DeliveryOp::Enqueue(v) => {
+                sent = Some(v);
+                missing.extend(missed.then_some(v));
+                op
+            }
+            // What was delivered or need not be may come again.
+            DeliveryOp::DequeueUnheard => missing.pop().or(sent).map_or(op, DeliveryOp::Dequeue),
+            DeliveryOp::Drain(_) | DeliveryOp::DrainUnheard => {
+                missing.clear();
+                op
+            }
+            DeliveryOp::Dequeue(_) => op,
+        });
+        Some(told.collect())
+    }
+
+    fn may_be(&self, unheard: DeliveryOp, told: DeliveryOp) -> bool {
+        unheard == told || matches!((unheard, told), (DeliveryOp::DequeueUnheard, DeliveryOp::Dequeue(_)))
+    }
+
     fn is_pure(&self, _: DeliveryOp) -> bool {
         false
     }

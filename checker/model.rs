@@ -59,6 +59,19 @@ pub trait Model: Clone + Send + Sync {
         }
     }
 
+    /// The operations of a legal order, with those whose answer nobody heard told what it may have been, so that each
+    /// leads to one state: an order with hundreds of them is then replayed without trying everything. It is a guess:
+    /// whoever uses it asks [`Model::may_be`] of each, and looks whether the order is legal. `None`: nothing to tell.
+    fn tell(&self, ordered: &[Self::Op]) -> Option<Vec<Self::Op>> {
+        let _ = ordered;
+        None
+    }
+
+    /// Whether `unheard` may have been `told`: wherever that is legal, it leads to states to which `unheard` leads, too.
+    fn may_be(&self, unheard: Self::Op, told: Self::Op) -> bool {
+        unheard == told
+    }
+
     /// Whether `op`, where legal, leaves **every** state unchanged: a read, a cas that compared false.
     /// Saying no is always safe. (A write that happens to change nothing here is not pure.)
     fn is_pure(&self, op: Self::Op) -> bool {

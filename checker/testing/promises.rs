@@ -28,7 +28,7 @@ const STATES_MAX: usize = 300;
 
 /// Holds a model against what it says about itself: over the states that `answered` and `unanswered` operations lead to,
 /// every promise about single operations ([`Model::is_pure`], [`Model::is_blind`], [`Model::only_in`],
-/// [`Model::may_reach`]); over random histories of up to 9 of them, that searches, cores and exact methods agree with
+/// [`Model::may_reach`], [`Model::advance`], [`Model::may_be`]); over random histories of up to 9 of them, that searches, cores and exact methods agree with
 /// trying every order, and that [`Model::project`] keeps legal histories legal.
 ///
 /// Give few operations over few values, so that histories collide: about twenty. About 50 µs a history.
@@ -115,6 +115,16 @@ fn single_operations<M: Model>(model: &M, all: &[M::Op]) -> Result<usize, String
             }
             if only.as_ref().is_some_and(|only| only != state) && !next.is_empty() {
                 return Err(format!("only_in({op:?}) is {only:?}, but it is legal in {state:?}"));
+            }
+        }
+        for &told in all.iter().filter(|&&told| told != op && model.may_be(op, told)) {
+            for state in &states {
+                let (may, does) = (next_states(model, state, op), next_states(model, state, told));
+                if let Some(other) = does.iter().find(|s| !may.contains(s)) {
+                    return Err(format!(
+                        "may_be({op:?}, {told:?}), but only that leads from {state:?} to {other:?}"
+                    ));
+                }
             }
         }
         if !model.is_pure(op) {
@@ -280,6 +290,7 @@ mod tests {
         NothingIsReached,
         AddMayBeLeftOut,
         AddGoesTwice,
+        AddMayBeAnother,
     }
 
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -316,6 +327,10 @@ mod tests {
                 ClockOp::Read(_) => return Advance::Illegal,
             }
             Advance::Done
+        }
+
+        fn may_be(&self, unheard: ClockOp, told: ClockOp) -> bool {
+            unheard == told || self.lie == Lie::AddMayBeAnother
         }
 
         fn is_pure(&self, op: ClockOp) -> bool {
@@ -370,6 +385,7 @@ mod tests {
             (Lie::NothingIsReached, "may_reach"),
             (Lie::AddMayBeLeftOut, "the search"),
             (Lie::AddGoesTwice, "advance"),
+            (Lie::AddMayBeAnother, "may_be"),
         ] {
             let broken = ask(lie).expect_err("a lie");
             assert!(broken.starts_with(promise), "{lie:?}: {broken}");

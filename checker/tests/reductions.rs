@@ -6,6 +6,7 @@
 //! `PERJURY_LONG=1 cargo test --release -p perjury-checker --test reductions -- --nocapture`.
 //! (`docs/correctness.md` says which reduction is which.)
 
+use checker::container::{Container, ContainerOp, Discipline};
 use checker::counter::{Counter, CounterOp};
 use checker::queue::{Queue, QueueOp};
 use checker::register::{Register, RegisterOp};
@@ -91,6 +92,24 @@ fn around<M: Model>(
     }
     ops.sort_by_key(|op| op.invoke);
     Problem { model, ops }
+}
+
+#[test]
+fn which_of_the_elements_that_nobody_names_an_unheard_taking_takes_is_all_the_same() {
+    aim("bags", |rng| {
+        let initial: Vec<i64> = (0..rng.below(3) as i64).collect();
+        let (elements, shape) = (2 + rng.below(3), shape(rng, 4, 3));
+        random_history(&Container::new(Discipline::Bag, &initial), rng, shape, |rng, _, info| {
+            let element = rng.below(elements) as i64;
+            Some(match rng.below(7) {
+                0..=2 => ContainerOp::Put(element),
+                3 if !info => ContainerOp::Empty,
+                4 | 5 if !info => ContainerOp::Take(element),
+                _ if info => ContainerOp::TakeUnheard,
+                _ => ContainerOp::Put(element),
+            })
+        })
+    });
 }
 
 #[test]

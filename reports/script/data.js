@@ -65,8 +65,7 @@ async function load(source) {
   ops.node = column(new Uint32Array(n), number);
   ops.key = column(new Uint32Array(n), number);
   // Integers as they are; entries of the table of texts as NaN, with their number beside.
-  const input = Array.from({ length: n }, number);
-  const output = Array.from({ length: n }, number);
+  const input = column(new Float64Array(n), number), output = column(new Float64Array(n), number);
   ops.error = column(new Uint32Array(n), number);
   const lines = at;
   ops.input = new Float64Array(n);

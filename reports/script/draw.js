@@ -1,5 +1,5 @@
 // Draws the rows: a box for each operation where there is room, else what most of them came to, pixel by pixel.
-const BOXES_MAX = 3000;
+const BOXES_MAX = 2000;
 const colours = {};
 const COLOUR_NAMES = ['bg', 'card', 'ink', 'mut', 'faint', 'line', 'line2', 'ok', 'okbg', 'okln', 'okf', 'unk', 'unkbg', 'unkln',
   'unkf', 'fail', 'failf', 'bad', 'badbg', 'badln', 'onglyph', 'b0', 'b0t', 'b1', 'b1t', 'b2', 'b2t', 'b3', 'b3t', 'sans', 'mono'];

@@ -8,13 +8,18 @@ function rowsBy(how) {
       : byClient();
   for (const row of rows) {
     let latest = -Infinity;
-    row.reach = Float64Array.from(row.list, i => latest = Math.max(latest, ops.end[i]));
+    row.reach = new Float64Array(row.list.length);
+    for (let j = 0; j < row.list.length; j++) {
+      const end = ops.end[row.list[j]];
+      row.reach[j] = latest = end > latest ? end : latest;
+    }
   }
   return rows;
 }
 
 function inOrder() {
-  const order = Uint32Array.from({ length: H.n }, (_, i) => i);
+  const order = new Uint32Array(H.n);
+  for (let i = 0; i < H.n; i++) order[i] = i;
   for (let i = 1; i < H.n; i++) if (ops.start[i] < ops.start[i - 1]) return order.sort((a, b) => ops.start[a] - ops.start[b] || a - b);
   return order;
 }

@@ -8,7 +8,7 @@ const LEFT = 92, RIGHT = 10;
 let ROW = 18;
 const SHORTEST = 4;
 
-const widest = () => [-H.length * 0.01, H.length * 1.01];
+const widest = () => [0, H.length];
 
 function setView(from, to) {
   const [low, high] = widest();

@@ -1,17 +1,24 @@
-//! This machine as a host: commands are processes of ours. For tests, and for systems that need no other machine.
+//! This machine as a host: commands are processes of ours. So far for tests alone.
 
-use super::host::{Host, HostError, OUTPUT_MAX, Output, Trouble, running};
-use super::program::{self, Unrun};
+#[cfg(test)]
+use super::host::{Host, Output};
+use super::host::{HostError, OUTPUT_MAX, Trouble, running};
+#[cfg(test)]
+use super::program;
+use super::program::Unrun;
+#[cfg(test)]
 use std::process::Command;
 use std::time::Instant;
 
 /// This machine, under a node's name.
+#[cfg(test)]
 #[derive(Clone, Debug)]
 pub struct HereHost {
     name: String,
     address: String,
 }
 
+#[cfg(test)]
 impl HereHost {
     /// A node of that name; others reach it at `address`.
     pub fn new(name: &str, address: &str) -> HereHost {
@@ -19,6 +26,7 @@ impl HereHost {
     }
 }
 
+#[cfg(test)]
 impl Host for HereHost {
     fn name(&self) -> &str {
         &self.name

@@ -68,10 +68,10 @@ pub fn shape(rules: &[(Vec<IpAddr>, LinkRule)]) -> String {
     );
     for (at, (peers, rule)) in rules.iter().enumerate() {
         let band = at + 4;
-        let _ = write!(
+        let _ = writeln!(
             text,
             "out=$(tc qdisc add dev $d parent {HANDLE}:{band:x} netem{} 2>&1) \
-             || {{ tc qdisc del dev $d root handle {HANDLE}: 2>/dev/null; fail \"the kernel has no netem for $d: $out\"; }}\n",
+             || {{ tc qdisc del dev $d root handle {HANDLE}: 2>/dev/null; fail \"the kernel has no netem for $d: $out\"; }}",
             netem(rule)
         );
         for peer in peers {

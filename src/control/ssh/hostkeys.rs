@@ -200,7 +200,7 @@ mod tests {
     fn a_remembered_key_is_known_the_next_time() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("deep/known_hosts");
-        let unknown = KnownHost::read(&[file.clone()], "[n1]:2222").unwrap();
+        let unknown = KnownHost::read(std::slice::from_ref(&file), "[n1]:2222").unwrap();
         unknown.remember(&key("ssh-ed25519", 7), &file).unwrap();
         let known = KnownHost::read(&[file], "[n1]:2222").unwrap();
         assert_eq!(known.knows(&key("ssh-ed25519", 7)), Ok(true));

@@ -37,6 +37,7 @@ pub struct Net {
     third: u8,
     /// Removes everything when its standard input closes, and then ends.
     keeper: Child,
+    sshds: Vec<Child>,
     count: u8,
 }
 
@@ -44,6 +45,9 @@ impl Drop for Net {
     fn drop(&mut self) {
         drop(self.keeper.stdin.take());
         let _ = self.keeper.wait();
+        for sshd in &mut self.sshds {
+            let _ = sshd.wait();
+        }
     }
 }
 
@@ -70,7 +74,7 @@ impl Net {
         keeper.arg("-c").arg(clean).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         // Ctrl-C at the terminal ends the test; the keeper still has to work then.
         let keeper = keeper.process_group(0).spawn().unwrap();
-        let net = Net { dir, name: name.clone(), third, keeper, count };
+        let mut net = Net { dir, name: name.clone(), third, keeper, sshds: Vec::new(), count };
         run(&format!(
             "mkdir -p /run/sshd; ssh-keygen -q -t ed25519 -N '' -f {0}; ssh-keygen -q -t ed25519 -N '' -f {1}; cp {1}.pub {2}",
             at2(&net, "host"),
@@ -106,7 +110,8 @@ impl Net {
             sshd.args(["netns", "exec", &space, "unshare", "--mount", "sh", "-c", &inside]);
             let log = fs::File::create(net.dir.path().join(format!("log{n}"))).unwrap();
             // The keeper ends it.
-            sshd.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap();
+            let sshd = sshd.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap();
+            net.sshds.push(sshd);
         }
         let public = fs::read_to_string(net.dir.path().join("host.pub")).unwrap();
         let mut known = fs::File::create(net.dir.path().join("known")).unwrap();

@@ -68,6 +68,7 @@ fn merge(flags: TestArgs, file: TestArgs) -> TestArgs {
         test_count: flags.test_count.or(file.test_count),
         store: flags.store.or(file.store),
         format: flags.format.or(file.format),
+        progress: flags.progress.or(file.progress),
         output: if flags.output.is_empty() { file.output } else { flags.output },
         sarif_anchor: flags.sarif_anchor.or(file.sarif_anchor),
         fail_fast: flags.fail_fast || file.fail_fast,

@@ -1,5 +1,6 @@
 //! From a history to results: judge each property within its budget, explain what is violated, say what was not tested.
 
+use crate::checking::Checking;
 use crate::exit::{self, Failure};
 use crate::further::further;
 use crate::not_tested;
@@ -9,7 +10,6 @@ use history::results::{
     self, Anomaly, Answer, CheckerInfo, FaultRecord, Judgement, ObjectJudgement, Results, RunInfo, SCHEMA,
     Verdict,
 };
-use std::io::{IsTerminal, Write};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, channel};
@@ -367,7 +367,9 @@ pub fn judge_one(
     let bytes = question.memory.saturating_sub(resident().saturating_sub(SPARE));
     let result = std::thread::scope(|scope| {
         let (stop, latest) = (&stop, &latest);
-        scope.spawn(move || watch(&watched, started, timeout, stop, latest, interrupt, property, quiet));
+        let what = format!("{} ({})", property.name(), question.spec.model.name());
+        let checking = Checking::new(what, timeout, question.memory, quiet);
+        scope.spawn(move || watch(&watched, started, timeout, stop, latest, interrupt, checking));
         let tell = |progress| {
             // Whoever comes while another tells has nothing newer to say.
             if let Ok(mut latest) = latest.try_lock() {
@@ -450,62 +452,17 @@ fn watch(
     stop: &AtomicBool,
     latest: &Mutex<Option<Progress>>,
     interrupt: &AtomicBool,
-    property: Rung,
-    quiet: bool,
+    mut checking: Option<Checking>,
 ) {
-    let terminal = std::io::stderr().is_terminal();
-    let mut shown = false;
-    let mut before = (Duration::ZERO, 0);
-    let mut next_line = Duration::from_secs(if terminal { 1 } else { 10 });
     while let Err(RecvTimeoutError::Timeout) = done.recv_timeout(Duration::from_millis(20)) {
         let elapsed = started.elapsed();
         if elapsed >= timeout || interrupt.load(Ordering::SeqCst) {
             stop.store(true, Ordering::SeqCst);
         }
-        if !quiet && elapsed >= next_line {
-            let mut text = format!(
-                "checking {}: {:.1} s of {:.0} s",
-                property.name(),
-                elapsed.as_secs_f64(),
-                timeout.as_secs_f64()
-            );
-            if let Some(progress) = latest.lock().ok().and_then(|latest| *latest) {
-                text += &place(progress, elapsed, &mut before);
-            }
-            let mut stderr = std::io::stderr().lock();
-            // Progress is a courtesy: a closed stderr is no reason to stop.
-            let _ = if terminal { write!(stderr, "\r{text}\x1b[K") } else { writeln!(stderr, "{text}") };
-            let _ = stderr.flush();
-            shown = true;
-            next_line = elapsed + Duration::from_millis(if terminal { 100 } else { 10_000 });
+        if let Some(checking) = &mut checking {
+            checking.show(elapsed, latest.lock().ok().and_then(|latest| *latest));
         }
     }
-    if shown && terminal {
-        eprint!("\r\x1b[K");
-    }
-}
-
-/// `, 3 of 10 keys, 812 of 1 000 operations, 20 open, 4.1 M states (1.2 M a second), 310 MB`.
-fn place(progress: Progress, elapsed: Duration, before: &mut (Duration, u64)) -> String {
-    let mut text = String::new();
-    if progress.objects > 1 {
-        text += &format!(", {} of {} keys", progress.done, progress.objects);
-    }
-    if let Some(at) = progress.at {
-        let seconds = (elapsed - before.0).as_secs_f64();
-        let rate = at.states.saturating_sub(before.1) as f64 / seconds.max(1e-3);
-        text += &format!(
-            ", {} of {} operations, {} open, {} ({:.1} M a second), {} MB",
-            grouped(u64::from(at.depth)),
-            grouped(u64::from(at.of)),
-            at.open,
-            count(at.states, "state"),
-            rate / 1e6,
-            at.bytes >> 20,
-        );
-        *before = (elapsed, at.states);
-    }
-    text
 }
 
 /// `1 state`, `950 states`, `41.2 M states`.

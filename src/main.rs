@@ -3,6 +3,7 @@
 mod cached;
 mod casebook;
 mod certificate;
+mod checking;
 mod cli;
 mod client;
 mod commands;
@@ -20,6 +21,7 @@ mod not_tested;
 mod output;
 mod passes;
 mod run;
+mod screen;
 mod serve;
 mod shards;
 mod show;

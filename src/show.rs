@@ -19,10 +19,7 @@ pub fn out(text: &str) {
 pub fn look() -> Look {
     let terminal = std::io::stdout().is_terminal();
     let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    let utf8 = ["LC_ALL", "LC_CTYPE", "LANG"]
-        .iter()
-        .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
-        .is_some_and(|value| value.to_ascii_lowercase().replace('-', "").contains("utf8"));
+    let utf8 = crate::screen::utf8();
     let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
     let color = if set("NO_COLOR") { false } else { set("CLICOLOR_FORCE") || (terminal && !dumb) };
     let width = if terminal {
@@ -78,7 +75,20 @@ pub fn beside(results: &Results) {
 
 /// The verdict, and under it the path of the page: the last lines of every command that judges.
 pub fn verdict(results: &Results, paths: &Paths) {
-    out(&terminal::verdict(results, paths, &look()));
+    let look = look();
+    let text = terminal::verdict(results, paths, &look);
+    let terminal = std::io::stdout().is_terminal();
+    match paths.report.as_deref().filter(|_| terminal && look.color) {
+        Some(path) => out(&text.replace(path, &linked(path))),
+        None => out(&text),
+    }
+}
+
+/// A path that terminals open when it is clicked (OSC 8); others show it as it is.
+fn linked(path: &str) -> String {
+    let Ok(real) = std::fs::canonicalize(path) else { return path.to_string() };
+    let parts: Vec<String> = real.to_string_lossy().split('/').map(reports::web::encoded).collect();
+    format!("\x1b]8;;file://{}\x1b\\{path}\x1b]8;;\x1b\\", parts.join("/"))
 }
 
 /// What was done to the cluster: one line per kind, with how many were seen to bite.

@@ -23,6 +23,20 @@ pub enum FormatArg {
     Sarif,
 }
 
+/// How progress is shown while something runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProgressArg {
+    /// In place on a terminal, lines elsewhere and where CI is set.
+    Auto,
+    /// In place.
+    Bar,
+    /// A line every ten seconds, and one for each event.
+    Lines,
+    /// Nothing.
+    None,
+}
+
 /// `--format`
 #[derive(Clone, Debug, Default, Args)]
 pub struct FormatArgs {

@@ -6,7 +6,7 @@ mod nodes;
 pub mod parse;
 mod test;
 
-pub use format::{FormatArg, FormatArgs, Output, OutputFormat};
+pub use format::{FormatArg, FormatArgs, Output, OutputFormat, ProgressArg};
 pub use lab::{LabArgs, LabCommand};
 pub use nodes::{DoctorArgs, HealArgs, Nodes, NodesArgs, SshArgs};
 pub use test::TestArgs;

@@ -1,6 +1,6 @@
 //! `perjury test`: its flags, which are also the keys of `perjury.toml`.
 
-use super::format::{FormatArg, Output};
+use super::format::{FormatArg, Output, ProgressArg};
 use super::nodes::{Nodes, SshArgs};
 use super::parse::{Span, pair};
 use clap::Args;
@@ -100,6 +100,9 @@ pub struct TestArgs {
     /// For sarif: the file of the repository that results are shown at; the history unless told.
     #[arg(long, value_name = "FILE")]
     pub sarif_anchor: Option<String>,
+    /// How progress is shown: in place on a terminal, with keys to stop, heal and pause; else as lines.
+    #[arg(long, value_enum, value_name = "HOW", env = "PERJURY_PROGRESS")]
+    pub progress: Option<ProgressArg>,
     /// Only the verdict.
     #[arg(short, long)]
     #[serde(skip)]

@@ -1,7 +1,7 @@
 //! `perjury test`: run, judge, report.
 
 use crate::cli::parse::quoted;
-use crate::cli::{FormatArgs, Output, OutputFormat, TestArgs};
+use crate::cli::{FormatArgs, Output, OutputFormat, ProgressArg, TestArgs};
 use crate::client::System;
 use crate::commands::place;
 use crate::conclude::{self, Purpose, stage_failure, unwritten};
@@ -151,9 +151,15 @@ fn resolve(args: TestArgs) -> Result<Resolved, Failure> {
         config.nemesis.retain(|kind| nemesis::nodes_min(kind) <= config.nodes);
     }
     place::check_faults(&config)?;
-    if args.quiet {
-        config.progress = ProgressMode::Quiet;
-    }
+    config.progress = match args.progress {
+        _ if args.quiet => ProgressMode::Quiet,
+        None | Some(ProgressArg::Auto) => ProgressMode::Auto,
+        Some(ProgressArg::Bar) => ProgressMode::Bar,
+        Some(ProgressArg::Lines) => ProgressMode::Lines,
+        Some(ProgressArg::None) => ProgressMode::Quiet,
+    };
+    let asked = conclude::question(workload, Duration::ZERO)?;
+    config.watch = asked.asked.contains(&Rung::Linearizable).then_some(asked.spec);
     if args.fail_fast {
         let question = conclude::question(workload, Duration::ZERO)?;
         if !question.asked.contains(&Rung::Linearizable) {

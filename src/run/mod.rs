@@ -13,6 +13,7 @@
 mod desk;
 #[cfg(test)]
 mod fake;
+mod keys;
 mod nemesis;
 mod progress;
 mod recorder;
@@ -32,6 +33,7 @@ use crate::client::{Place, System};
 use crate::follow::Watcher;
 use ::nemesis::{Planned, plan};
 use checker::Spec;
+use keys::{Keys, Wishes};
 use recorder::Watch;
 use scheduler::{Ended, Scheduler};
 use std::fs::File;
@@ -78,6 +80,8 @@ pub struct RunConfig {
     pub progress: ProgressMode,
     /// End at the first violation of linearizability under this specification.
     pub fail_fast: Option<Spec>,
+    /// Tell violations of linearizability under this specification as they are proven, where somebody looks.
+    pub watch: Option<Spec>,
 }
 
 impl RunConfig {
@@ -103,6 +107,7 @@ impl RunConfig {
             seed,
             progress: ProgressMode::Auto,
             fail_fast: None,
+            watch: None,
         }
     }
 
@@ -151,8 +156,14 @@ pub fn run(config: &RunConfig, dir: &Path, stop: &Arc<AtomicBool>) -> Result<Run
         config.concurrency,
         config.seed
     );
-    let progress = Progress::new(config.progress, title, config.time_limit, log);
+    let wishes = Arc::new(Wishes::default());
+    let progress = Progress::new(config.progress, title, config.time_limit, log, &wishes);
+    let keys = if config.progress == ProgressMode::Quiet { None } else { Keys::listen(&wishes, stop) };
+    if keys.is_some() {
+        progress.with_keys();
+    }
     let ended = play(config, &stage, &progress, stop);
+    drop(keys);
     progress.clear();
     if ended == Ended::Stopped {
         stage.interrupt();
@@ -179,12 +190,15 @@ fn play(config: &RunConfig, stage: &Stage, progress: &Progress, stop: &AtomicBoo
     let mut scheduler = Scheduler::new(stage, progress);
     let quiet = AtomicBool::new(false);
     let caught = AtomicBool::new(false);
-    let halt = || stop.load(Ordering::SeqCst) || caught.load(Ordering::SeqCst);
-    let events = stage.watch();
+    let enough = || progress.wishes().enough.load(Ordering::SeqCst);
+    let halt = || stop.load(Ordering::SeqCst) || caught.load(Ordering::SeqCst) || enough();
+    // Judging takes processor time from the run, so where nobody waits for it, nothing is judged before the end.
+    let told = config.watch.as_ref().filter(|_| config.progress.in_place());
+    let watched = config.fail_fast.as_ref().or(told).map(|spec| (spec, stage.watch()));
     let ended = std::thread::scope(|scope| {
-        if let Some(spec) = &config.fail_fast {
-            let (quiet, caught) = (&quiet, &caught);
-            scope.spawn(move || lookout(stage, &events, spec, quiet, caught));
+        if let Some((spec, events)) = watched {
+            let (quiet, caught) = (&quiet, config.fail_fast.is_some().then_some(&caught));
+            scope.spawn(move || lookout(stage, &events, spec, quiet, caught, progress));
         }
         let haunting = scope.spawn(|| nemesis::haunt(stage, config.schedule(), &quiet, progress));
         // However the loop ends, a panic included, the nemesis is told to leave.
@@ -198,7 +212,12 @@ fn play(config: &RunConfig, stage: &Stage, progress: &Progress, stop: &AtomicBoo
         ended
     });
     let ended = match ended {
-        Ended::Stopped if !stop.load(Ordering::SeqCst) => Ended::Caught,
+        Ended::Stopped if !stop.load(Ordering::SeqCst) && caught.load(Ordering::SeqCst) => Ended::Caught,
+        Ended::Stopped if !stop.load(Ordering::SeqCst) => {
+            let seconds = stage.recorder().now() as f64 / 1e9;
+            stage.note(format!("Somebody ended the run at {seconds:.1} s, to have it judged."));
+            Ended::TimeUp
+        }
         ended => ended,
     };
     // An error is in the records, and found again when the stage is left.
@@ -227,15 +246,27 @@ fn play(config: &RunConfig, stage: &Stage, progress: &Progress, stop: &AtomicBoo
     }
 }
 
-/// Judges what is recorded while it is recorded, and ends the run at the first violation that is proven.
-fn lookout(stage: &Stage, events: &Watch, spec: &Spec, quiet: &AtomicBool, caught: &AtomicBool) {
+/// Judges what is recorded while it is recorded, and tells violations; with `caught`, ends the run at the first.
+fn lookout(
+    stage: &Stage,
+    events: &Watch,
+    spec: &Spec,
+    quiet: &AtomicBool,
+    caught: Option<&AtomicBool>,
+    progress: &Progress,
+) {
     let mut watcher = Watcher::new(spec.clone(), LOOKOUT_BYTES, quiet);
     while !quiet.load(Ordering::SeqCst) {
         let found = match events.next(Duration::from_millis(100)) {
-            Some(event) => watcher.take(&event),
+            Some(event) => {
+                progress.checked(event.time);
+                watcher.take(&event)
+            }
             None => watcher.quiet(),
         };
         if let Some(found) = found {
+            progress.found(&found);
+            let Some(caught) = caught else { continue };
             let seconds = stage.recorder().now() as f64 / 1e9;
             let of = found.key.map_or(String::new(), |key| format!(" (key {key})"));
             stage.note(format!(

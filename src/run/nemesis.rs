@@ -32,11 +32,19 @@ pub(super) fn haunt(stage: &Stage, planned: Vec<Planned>, stop: &AtomicBool, pro
         healing: Vec::new(),
         primaries: None,
         roles_at: Instant::now(),
+        paused: None,
+        left_out: 0,
     };
     let mut planned = VecDeque::from(planned);
     while !stop.load(Ordering::SeqCst) && !stage.recorder().broken() {
+        haunting.obey();
         while planned.front().is_some_and(|p| haunting.start.elapsed() >= p.at) {
-            haunting.due.extend(planned.pop_front());
+            let due = planned.pop_front();
+            if haunting.paused.is_some() {
+                haunting.left_out += 1;
+            } else {
+                haunting.due.extend(due);
+            }
         }
         haunting.begin_due();
         haunting.listen();
@@ -45,6 +53,7 @@ pub(super) fn haunt(stage: &Stage, planned: Vec<Planned>, stop: &AtomicBool, pro
         haunting.ask_roles();
         progress.next_fault(planned.front().map(|p| (p.kind, p.at)));
     }
+    haunting.go_on();
     for active in haunting.active {
         active.askers.into_iter().for_each(|a| stage.close(a.session));
     }
@@ -62,6 +71,10 @@ struct Haunting<'a> {
     /// Who was primary when it was last asked; none before.
     primaries: Option<BTreeSet<(usize, u64)>>,
     roles_at: Instant,
+    /// Since when somebody wants no faults.
+    paused: Option<Duration>,
+    /// Faults that were planned for the time since then.
+    left_out: usize,
 }
 
 /// A fault in force.
@@ -100,6 +113,43 @@ fn clash(a: &[Claim], b: &[Claim]) -> bool {
 }
 
 impl Haunting<'_> {
+    /// Does what somebody at the keyboard wants.
+    fn obey(&mut self) {
+        let wishes = self.progress.wishes();
+        if wishes.heal.swap(false, Ordering::SeqCst) {
+            let seconds = self.start.elapsed().as_secs_f64();
+            self.stage.note(format!(
+                "At {seconds:.1} s somebody asked for healing: {} ended early.",
+                self.active.len()
+            ));
+            // They are healed as if their time had come.
+            self.active.iter_mut().for_each(|active| (active.length, active.bit) = (Duration::ZERO, true));
+            self.due.clear();
+        }
+        match (wishes.pause.load(Ordering::SeqCst), self.paused) {
+            (true, None) => {
+                self.paused = Some(self.start.elapsed());
+                self.left_out = self.due.len();
+                self.due.clear();
+                self.progress.paused(true);
+            }
+            (false, Some(_)) => self.go_on(),
+            (true, Some(_)) | (false, None) => {}
+        }
+    }
+
+    /// Ends a pause, if there is one.
+    fn go_on(&mut self) {
+        if let Some(since) = self.paused.take() {
+            let (from, to) = (since.as_secs_f64(), self.start.elapsed().as_secs_f64());
+            self.stage.note(format!(
+                "From {from:.1} s to {to:.1} s somebody paused the faults: {} planned ones were left out.",
+                self.left_out
+            ));
+            self.progress.paused(false);
+        }
+    }
+
     /// Injects what is due, the oldest first, as far as nothing in force stands in its way.
     fn begin_due(&mut self) {
         let mut later = VecDeque::new();

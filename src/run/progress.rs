@@ -1,10 +1,15 @@
 //! What is shown on stderr while a run goes on: redrawn in place on a terminal, a line now and then elsewhere; and
 //! `run.log`, with every event.
 
+use super::keys::Wishes;
 use super::recorder::{Recorder, Tally};
+use crate::follow::Caught;
+use crate::judging::grouped;
+use crate::screen::{Block, drawable, sparkline};
 use std::fs::File;
-use std::io::{IsTerminal, Write};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::io::Write;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How progress is shown.
@@ -13,8 +18,23 @@ pub enum ProgressMode {
     /// In place on a terminal, lines elsewhere or where `CI` is set.
     #[default]
     Auto,
+    /// In place.
+    Bar,
+    /// A line now and then, and one for each event.
+    Lines,
     /// Nothing.
     Quiet,
+}
+
+impl ProgressMode {
+    /// Whether it is drawn in place.
+    pub fn in_place(self) -> bool {
+        match self {
+            ProgressMode::Auto => drawable(),
+            ProgressMode::Bar => true,
+            ProgressMode::Lines | ProgressMode::Quiet => false,
+        }
+    }
 }
 
 /// The display of one run. Nothing that goes wrong with it matters to the run.
@@ -22,56 +42,114 @@ pub struct Progress {
     inner: Mutex<Inner>,
     bar: bool,
     quiet: bool,
+    wishes: Arc<Wishes>,
 }
 
 struct Inner {
-    out: Box<dyn Write + Send>,
+    block: Block,
     log: File,
     title: String,
     limit: Duration,
     started: Instant,
     drawn: Option<Instant>,
-    /// Lines of the block that is on the screen.
-    height: usize,
     before: (Instant, u64),
     rates: Vec<f64>,
     next: Option<(&'static str, Duration)>,
     phase: &'static str,
+    /// Whether somebody can press keys.
+    keys: bool,
+    paused: bool,
+    /// Up to what time everything was judged, if it is judged meanwhile.
+    checked: Option<i64>,
+    found: u64,
+    last_found: Option<String>,
 }
 
 const REDRAW: Duration = Duration::from_millis(100);
 const LINE: Duration = Duration::from_secs(10);
 const RATE: Duration = Duration::from_millis(500);
+/// A node that has not answered for so long is silent.
+const SILENT: i64 = 1_000_000_000;
+/// Nodes that are named.
+const NODES_MAX: usize = 9;
 
 impl Progress {
     /// A display on stderr; `title` says what runs, `limit` how long. Events go to `log`, too, whatever is shown.
-    pub fn new(mode: ProgressMode, title: String, limit: Duration, log: File) -> Progress {
-        let terminal = std::io::stderr().is_terminal() && std::env::var_os("CI").is_none();
-        let quiet = mode == ProgressMode::Quiet;
+    pub fn new(
+        mode: ProgressMode,
+        title: String,
+        limit: Duration,
+        log: File,
+        wishes: &Arc<Wishes>,
+    ) -> Progress {
         let now = Instant::now();
         let inner = Inner {
-            out: Box::new(std::io::stderr()),
+            block: Block::on_stderr(),
             log,
             title,
             limit,
             started: now,
             drawn: None,
-            height: 0,
             before: (now, 0),
             rates: Vec::new(),
             next: None,
             phase: "",
+            keys: false,
+            paused: false,
+            checked: None,
+            found: 0,
+            last_found: None,
         };
-        Progress { inner: Mutex::new(inner), bar: terminal && !quiet, quiet }
+        Progress {
+            inner: Mutex::new(inner),
+            bar: mode.in_place(),
+            quiet: mode == ProgressMode::Quiet,
+            wishes: wishes.clone(),
+        }
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// What somebody at the keyboard has asked for.
+    pub fn wishes(&self) -> &Wishes {
+        &self.wishes
+    }
+
+    /// That there are keys, which is said.
+    pub fn with_keys(&self) {
+        self.inner().keys = true;
+    }
+
     /// The fault that comes next, and when, after the start.
     pub fn next_fault(&self, next: Option<(&'static str, Duration)>) {
         self.inner().next = next;
+    }
+
+    /// Whether faults wait.
+    pub fn paused(&self, paused: bool) {
+        self.inner().paused = paused;
+    }
+
+    /// Everything up to that time was judged.
+    pub fn checked(&self, time: i64) {
+        self.inner().checked = Some(time);
+    }
+
+    /// A violation was proven.
+    pub fn found(&self, caught: &Caught) {
+        let of = caught.key.as_ref().map_or(String::new(), |key| format!(" of {key}"));
+        let at = if caught.time == history::NO_TIME {
+            String::new()
+        } else {
+            format!(" at {:.3} s", caught.time as f64 / 1e9)
+        };
+        let text = reports::clean_to(&format!("{}{of}{at}", caught.kind), 120);
+        self.event(&format!("violation proven: {text}"));
+        let mut inner = self.inner();
+        inner.found += 1;
+        inner.last_found = Some(text);
     }
 
     /// What is being done now, where it is not the run itself: `healing`, `final reads`.
@@ -83,11 +161,11 @@ impl Progress {
     /// Something that happened. On a terminal it would tear the block apart, which shows what counts anyway.
     pub fn event(&self, text: &str) {
         let mut inner = self.inner();
-        let line = format!("{:8.3} s  {text}\n", inner.started.elapsed().as_secs_f64());
+        let line = format!("{:8.3} s  {text}", inner.started.elapsed().as_secs_f64());
         // What cannot be logged is in the history, too; if that cannot be written either, the run ends.
-        let _ = inner.log.write_all(line.as_bytes());
+        let _ = writeln!(inner.log, "{line}");
         if !self.quiet && !self.bar {
-            let _ = inner.out.write_all(line.as_bytes());
+            let _ = inner.block.line(&line);
         }
     }
 
@@ -99,24 +177,24 @@ impl Progress {
         let mut inner = self.inner();
         let every = if self.bar { REDRAW } else { LINE };
         let last = inner.drawn.unwrap_or(inner.started);
-        if last.elapsed() < every {
+        if last.elapsed() < every && !self.wishes.status.swap(false, Ordering::SeqCst) {
             return;
         }
         inner.drawn = Some(Instant::now());
         let tally = recorder.tally();
         inner.measure(&tally);
         let now = recorder.now();
-        let _ = if self.bar { inner.draw(&tally, now, in_force) } else { inner.line(&tally, in_force) };
+        let _ = if self.bar {
+            let lines = inner.lines(&tally, now, in_force);
+            inner.block.draw(&lines)
+        } else {
+            inner.line(&tally, in_force)
+        };
     }
 
     /// Takes the block off the screen.
     pub fn clear(&self) {
-        let mut inner = self.inner();
-        if inner.height > 0 {
-            let height = std::mem::take(&mut inner.height);
-            let _ = write!(inner.out, "\x1b[{height}A\x1b[J");
-            let _ = inner.out.flush();
-        }
+        self.inner().block.clear();
     }
 }
 
@@ -125,8 +203,10 @@ fn latencies(tally: &Tally) -> String {
     let mut recent = tally.recent.clone();
     recent.sort_unstable();
     let Some(max) = recent.last() else { return "no answers yet".to_string() };
-    let ms = |ns: u64| {
-        if ns < 10_000_000 { format!("{:.1} ms", ns as f64 / 1e6) } else { format!("{} ms", ns / 1_000_000) }
+    let ms = |ns: u64| match ns {
+        0..10_000_000 => format!("{:.1} ms", ns as f64 / 1e6),
+        10_000_000..1_000_000_000 => format!("{} ms", ns / 1_000_000),
+        _ => format!("{:.1} s", ns as f64 / 1e9),
     };
     let at = |share: f64| ms(recent[((recent.len() - 1) as f64 * share) as usize]);
     format!("p50 {}   p99 {}   max {}", at(0.5), at(0.99), ms(*max))
@@ -148,6 +228,21 @@ fn outcomes(tally: &Tally) -> String {
     )
 }
 
+/// `n1 ok   n2 silent for 3.2 s`
+fn nodes(tally: &Tally, now: i64) -> String {
+    let told = |(node, last): (&String, &i64)| match now - last {
+        ago if ago < SILENT => format!("{} ok", reports::clean_to(node, 20)),
+        ago => format!("{} silent for {:.1} s", reports::clean_to(node, 20), ago as f64 / 1e9),
+    };
+    let mut parts: Vec<String> = tally.nodes.iter().take(NODES_MAX).map(told).collect();
+    if tally.nodes.len() > NODES_MAX {
+        let rest = || tally.nodes.values().skip(NODES_MAX);
+        let silent = rest().filter(|last| now - **last >= SILENT).count();
+        parts.push(format!("and {} more, {silent} of them silent", rest().count()));
+    }
+    parts.join("   ")
+}
+
 impl Inner {
     fn measure(&mut self, tally: &Tally) {
         let (at, count) = self.before;
@@ -160,47 +255,52 @@ impl Inner {
         }
     }
 
-    fn sparkline(&self) -> String {
-        let max = self.rates.iter().copied().fold(1.0, f64::max);
-        let bars = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
-        self.rates.iter().map(|r| bars[((r / max) * 7.0) as usize % 8]).collect()
-    }
-
-    fn draw(&mut self, tally: &Tally, now: i64, in_force: &[(String, Duration)]) -> std::io::Result<()> {
+    fn lines(&self, tally: &Tally, now: i64, in_force: &[(String, Duration)]) -> Vec<String> {
         let rate = self.rates.last().copied().unwrap_or(0.0);
         let elapsed = self.started.elapsed();
-        let mut lines = vec![format!("{}   {} / {}", self.title, clock(elapsed), clock(self.limit))];
+        let left = self.limit.saturating_sub(elapsed);
+        let ends =
+            if self.phase.is_empty() { format!("ends in {}", clock(left)) } else { self.phase.to_string() };
+        let mut lines = vec![format!("{}   {} / {}   {ends}", self.title, clock(elapsed), clock(self.limit))];
         lines.push(format!(
-            "  ops      {}   {rate:.0}/s   {}   {}",
-            tally.invoked,
-            self.sparkline(),
+            "  ops      {}   {}/s   {}   {}",
+            grouped(tally.invoked),
+            grouped(rate.round() as u64),
+            sparkline(&self.rates),
             latencies(tally)
         ));
         let error = tally.error.as_ref().map_or(String::new(), |(at, error)| {
+            let error = reports::clean_to(error, 120);
             format!("        last error {:.1} s ago: {error}", (now - at) as f64 / 1e9)
         });
         lines.push(format!("  outcome  {}{error}", outcomes(tally)));
-        let next = self
-            .next
-            .map_or(String::new(), |(kind, at)| format!("      next: {kind} at {:.1} s", at.as_secs_f64()));
+        let next = match self.next {
+            _ if self.paused => "      paused: no more faults until p".to_string(),
+            Some((kind, at)) => format!("      next: {kind} at {:.1} s", at.as_secs_f64()),
+            None => String::new(),
+        };
         let mut faults: Vec<String> =
             in_force.iter().map(|(what, age)| format!("{what} for {:.1} s", age.as_secs_f64())).collect();
         if faults.is_empty() {
-            faults.push(if self.phase.is_empty() { "none" } else { self.phase }.to_string());
+            faults.push("none".to_string());
         }
         lines.push(format!("  faults   {}{next}", faults.join("; ")));
-        // Longer lines would wrap, and the block would climb up the screen.
-        let width =
-            rustix::termios::tcgetwinsize(std::io::stderr()).map_or(0, |size| usize::from(size.ws_col));
-        let width = if width == 0 { 100 } else { width - 1 };
-        let mut text = if self.height > 0 { format!("\x1b[{}A", self.height) } else { String::new() };
-        for line in &lines {
-            text.extend(line.chars().take(width));
-            text.push_str("\x1b[K\n");
+        if !tally.nodes.is_empty() {
+            lines.push(format!("  nodes    {}", nodes(tally, now)));
         }
-        self.height = lines.len();
-        self.out.write_all(text.as_bytes())?;
-        self.out.flush()
+        if let Some(time) = self.checked {
+            let found = match (&self.last_found, self.found) {
+                (Some(last), 1) => format!("✗ 1 violation: {last}"),
+                (Some(last), n) => format!("✗ {n} violations, the last: {last}"),
+                (None, _) => "no violation so far".to_string(),
+            };
+            lines.push(format!("  checked  up to {:.1} s   {found}", time as f64 / 1e9));
+        }
+        if self.keys && self.phase.is_empty() {
+            let pause = if self.paused { "p go on with faults" } else { "p pause faults" };
+            lines.push(format!("  keys     s stop and explain now   h heal now   {pause}   q quit"));
+        }
+        lines
     }
 
     fn line(&mut self, tally: &Tally, in_force: &[(String, Duration)]) -> std::io::Result<()> {
@@ -208,6 +308,6 @@ impl Inner {
         let faults: Vec<&str> = in_force.iter().map(|(what, _)| what.as_str()).collect();
         let faults = if faults.is_empty() { "none".to_string() } else { faults.join("; ") };
         let (invoked, outcomes, latencies) = (tally.invoked, outcomes(tally), latencies(tally));
-        writeln!(self.out, "{at:8.3} s  {invoked} ops   {outcomes}   {latencies}   faults: {faults}")
+        self.block.line(&format!("{at:8.3} s  {invoked} ops   {outcomes}   {latencies}   faults: {faults}"))
     }
 }

@@ -1,6 +1,7 @@
 //! The one writer of a history: it stamps every event, and appends it, under one lock.
 
 use history::{Event, Kind, Process};
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -44,6 +45,8 @@ pub struct Tally {
     pub recent: Vec<u64>,
     /// The last error, when, and of whom.
     pub error: Option<(i64, String)>,
+    /// When each node answered last: `ok` or `fail`. For one that never did, when it was first asked.
+    pub nodes: BTreeMap<String, i64>,
 }
 
 /// How many latencies are kept for the progress display.
@@ -139,6 +142,15 @@ impl Tally {
             Kind::Ok => self.ok += 1,
             Kind::Fail => self.fail += 1,
             Kind::Info => self.info += 1,
+        }
+        if let Some(node) = &event.node {
+            match (event.kind, self.nodes.get_mut(node)) {
+                (Kind::Ok | Kind::Fail, Some(last)) => *last = event.time,
+                (Kind::Info | Kind::Invoke, Some(_)) => {}
+                (_, None) => {
+                    self.nodes.insert(node.clone(), event.time);
+                }
+            }
         }
         if let (Kind::Ok, Some(latency)) = (event.kind, event.latency_ns) {
             let at = self.ok as usize % RECENT;

@@ -8,11 +8,12 @@ use crate::model::Model;
 use crate::objects::{BuildError, Built, Object, build, build_model};
 use crate::problem::{ObjOp, Problem};
 use crate::search::{At, Found, Stuck, Watched, search_watched};
+use crate::sequential::{sequential_watched, stuck};
 use crate::spec::{Spec, Specified};
 use crate::verdict::{Budget, Counterexample, Property, Reason, Verdict, Witness};
 use crate::with_model;
 use history::results::{Answer, Judgement, ObjectJudgement};
-use history::{History, Malformed, ValueId};
+use history::{History, Interner, Malformed, ValueId};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
@@ -174,6 +175,9 @@ fn judge_built<M: Model>(
             (per_object(&built, limits, linearizable)?, if keyed { "per key" } else { "whole history" })
         }
         Rung::Coherence => {
+            let coherent = |object: &Object<M>, limits: &Limits<'_>, bytes, _: &(dyn Fn(At) + Sync)| {
+                coherent(&history.values, object, limits, bytes)
+            };
             (per_object(&built, limits, coherent)?, if keyed { "per key" } else { "whole history" })
         }
         Rung::Sequential => (vec![together(history, built, limits)?], "whole history"),
@@ -362,23 +366,24 @@ fn linearizable<M: Model>(
 
 /// Whether one object is sequentially consistent by itself.
 fn coherent<M: Model>(
+    values: &Interner,
     object: &Object<M>,
     limits: &Limits<'_>,
     bytes: usize,
-    _: &(dyn Fn(At) + Sync),
 ) -> Result<Part, JudgeError> {
     let states = AtomicU64::new(0);
     let budget = Budget { stop: limits.stop, bytes, states: &states };
     let alone = Object { keys: object.keys.clone(), problem: object.problem.clone() };
     let problem = Built { objects: vec![alone] }.joined(|_| String::new());
-    let (verdict, method) = crate::sequential::sequential(&problem, &budget);
+    let (verdict, method, deepest) = sequential_watched(&problem, &budget);
     let verdict = accept(&problem, verdict, Property::Sequential, &budget)?;
     let states = states.into_inner();
     limits.states.fetch_add(states, Ordering::Relaxed);
     let (ops, unknown) = sizes(&problem);
     let (keys, violated) = (object.keys.clone(), object.keys.clone());
     let method = method.name();
-    Ok(Part { keys, violated, ops, unknown, verdict, method, states, stuck: None, disagreement: None })
+    let stuck = deepest.map(|deepest| stuck(&problem, &deepest, values, states));
+    Ok(Part { keys, violated, ops, unknown, verdict, method, states, stuck, disagreement: None })
 }
 
 /// The verdict of an exact method, once the verifier has accepted its evidence; `None` if that is too large to be verified.
@@ -448,7 +453,7 @@ fn together<M: Model>(history: &History, built: Built<M>, limits: &Limits<'_>) -
         names.join(", ")
     };
     let problem = built.joined(name);
-    let (verdict, method) = crate::sequential::sequential(&problem, &budget);
+    let (verdict, method, deepest) = sequential_watched(&problem, &budget);
     let verdict = accept(&problem, verdict, Property::Sequential, &budget)?;
     let mut violated: Vec<ValueId> = Vec::new();
     if let Verdict::Invalid(counterexample) = &verdict {
@@ -474,7 +479,7 @@ fn together<M: Model>(history: &History, built: Built<M>, limits: &Limits<'_>) -
         verdict,
         method: method.name(),
         states,
-        stuck: None,
+        stuck: deepest.map(|deepest| stuck(&problem, &deepest, &history.values, states)),
         disagreement: None,
     })
 }

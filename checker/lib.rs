@@ -85,6 +85,6 @@ pub use ladder::{Ladder, Rung};
 pub use model::{IllFormed, Model};
 pub use objects::{Built, build, build_model};
 pub use problem::{ObjOp, Problem};
-pub use search::{At, Stuck};
+pub use search::{At, Stuck, Waiting};
 pub use spec::{FailedCas, ModelName, NilRead, Spec, auto_model};
 pub use verdict::{Budget, Counterexample, Property, Reason, Verdict, Witness};

@@ -27,6 +27,7 @@ mod saturate;
 mod search;
 mod shrink;
 mod steps;
+mod stuck;
 #[cfg(test)]
 mod tests;
 mod tree;
@@ -43,6 +44,7 @@ use decide::{Answer, decide};
 pub use proof::{Proof, Step};
 pub use saturate::Rule;
 use std::sync::atomic::Ordering;
+pub(crate) use stuck::stuck;
 
 /// The order of all operations that follows from a linearization of each object (its indices into `History::ops`, first
 /// to last), or `None` if it breaks the order of a process. O(n log n).
@@ -72,6 +74,15 @@ pub fn accept_from_linearizations<M: Model>(
 /// Cost: near linear where the objects are linearizable, or saturation or the first descent decides, else up to O(n^k)
 /// frontiers for k processes.
 pub fn sequential<M: Model>(problem: &Problem<Keyed<M>>, budget: &Budget<'_>) -> (Verdict, Method) {
+    let (verdict, method, _) = sequential_watched(problem, budget);
+    (verdict, method)
+}
+
+/// The same, with the deepest order where the budget ended.
+pub(crate) fn sequential_watched<M: Model>(
+    problem: &Problem<Keyed<M>>,
+    budget: &Budget<'_>,
+) -> (Verdict, Method, Option<Vec<u32>>) {
     let mut perhaps_linearizable = true;
     let mut patience = FIRST_TURN;
     // Either question may be the easier one: they take turns, each longer than all before.
@@ -79,7 +90,7 @@ pub fn sequential<M: Model>(problem: &Problem<Keyed<M>>, budget: &Budget<'_>) ->
         if perhaps_linearizable {
             match linearizations(problem, patience, budget) {
                 Linearized::All(orders) => match accept_from_linearizations(problem, &orders) {
-                    Some(witness) => return (Verdict::Valid(witness), Method::Linearizations),
+                    Some(witness) => return (Verdict::Valid(witness), Method::Linearizations, None),
                     None => perhaps_linearizable = false,
                 },
                 Linearized::NotAll => perhaps_linearizable = false,
@@ -91,15 +102,15 @@ pub fn sequential<M: Model>(problem: &Problem<Keyed<M>>, budget: &Budget<'_>) ->
         let verdict = match answer {
             Answer::Order(order) => Verdict::Valid(Witness { order }),
             Answer::Nothing(refutation) => Verdict::Invalid(shrink::shrink(problem, &refutation, budget)),
-            Answer::GaveUp(Reason::Stopped)
+            Answer::GaveUp(Reason::Stopped, _)
                 if perhaps_linearizable && !budget.stop.load(Ordering::Relaxed) =>
             {
                 patience = patience.saturating_mul(8);
                 continue;
             }
-            Answer::GaveUp(reason) => Verdict::Unknown(reason),
+            Answer::GaveUp(reason, deepest) => return (Verdict::Unknown(reason), method, Some(deepest)),
         };
-        return (verdict, method);
+        return (verdict, method, None);
     }
 }
 

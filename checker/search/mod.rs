@@ -31,8 +31,8 @@ use plan::Plan;
 use race::{Ended, Raced, race, raced};
 pub(crate) use recent::recent_violation;
 use std::sync::atomic::{AtomicBool, Ordering};
-pub use stuck::Stuck;
 use stuck::stuck_at;
+pub use stuck::{Stuck, Waiting};
 
 /// What the search found.
 #[derive(Clone, Debug, PartialEq, Eq)]

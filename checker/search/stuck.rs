@@ -27,14 +27,35 @@ pub struct Stuck {
     pub distinct: u32,
     /// Configurations that were visited.
     pub states: u64,
+    /// Where processes are put in order and not returns: what is next of each that is not done, what cannot come first.
+    pub waiting: Vec<Waiting>,
+}
+
+/// A process that is not done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    /// Its next operation, as an index into [`history::History::ops`].
+    pub op: u32,
+    /// Operations of it that returned and stand in the order.
+    pub done: u32,
+    /// Operations of it that returned.
+    pub of: u32,
+    /// Why that cannot come next, in words.
+    pub why: String,
 }
 
 /// Open operations that a sentence names.
 const NAMED: usize = 8;
 
+/// Processes of which a sentence says what they wait for.
+const PROCESSES_NAMED: usize = 4;
+
 impl Stuck {
     /// In one sentence, where `name` says how to call an operation.
     pub fn describe(&self, name: impl Fn(u32) -> String) -> String {
+        if !self.waiting.is_empty() {
+            return self.of_processes(name);
+        }
         let mut text = format!("{} of {} operations have an order", self.placed, self.of);
         if let Some(awaited) = self.awaited {
             text += &format!("; none was found for {}", name(awaited));
@@ -50,6 +71,29 @@ impl Stuck {
             text += &format!(", {} before it were never answered", self.unanswered);
         }
         text + &format!(", and {} of them differ", self.distinct)
+    }
+}
+
+impl Stuck {
+    /// How far each process came, and what it waits for.
+    fn of_processes(&self, name: impl Fn(u32) -> String) -> String {
+        let mut text = format!(
+            "{} of {} operations have an order; no way on was found from there",
+            self.placed, self.of
+        );
+        for waiting in self.waiting.iter().take(PROCESSES_NAMED) {
+            let Waiting { op, done, of, why } = waiting;
+            text += &format!("; next is {}, after {done} of {of}: {why}", name(*op));
+        }
+        match self.waiting.len().saturating_sub(PROCESSES_NAMED) {
+            0 => {}
+            1 => text += "; and 1 more process is not done",
+            more => text += &format!("; and {more} more processes are not done"),
+        }
+        if self.unanswered > 0 {
+            text += &format!("; {} operations were never answered", self.unanswered);
+        }
+        text
     }
 }
 
@@ -93,6 +137,7 @@ pub(crate) fn stuck_at<M: Model>(problem: &Problem<M>, layer: u32, states: u64) 
         width,
         distinct: problem.ops.iter().map(|op| op.op).collect::<FxHashSet<M::Op>>().len() as u32,
         states,
+        waiting: Vec::new(),
     }
 }
 
@@ -126,6 +171,7 @@ mod tests {
             width: 2,
             distinct: 2,
             states: 99,
+            waiting: Vec::new(),
         };
         assert_eq!(stuck, expected);
         assert_eq!(

@@ -47,8 +47,8 @@ pub(crate) enum Answer {
     Order(Vec<u32>),
     /// None exists, and these operations are already too many.
     Nothing(Vec<u32>),
-    /// The budget ended first.
-    GaveUp(Reason),
+    /// The budget ended first; the deepest order.
+    GaveUp(Reason, Vec<u32>),
 }
 
 /// The operations of a history that matter: an indeterminate one that changes nothing can as well never have happened.
@@ -76,11 +76,17 @@ pub(crate) fn decide<M: Model>(
         match answer {
             Answer::Order(more) => order.extend(more),
             Answer::Nothing(core) => return (Answer::Nothing(core), how),
-            Answer::GaveUp(reason) => gave_up = gave_up.or(Some(reason)),
+            Answer::GaveUp(reason, deepest) => {
+                gave_up = gave_up.or(Some(reason));
+                order.extend(deepest);
+            }
         }
         method = method.max(how);
     }
-    (gave_up.map_or(Answer::Order(order), Answer::GaveUp), method)
+    match gave_up {
+        None => (Answer::Order(order), method),
+        Some(reason) => (Answer::GaveUp(reason, order), method),
+    }
 }
 
 fn decide_part<M: Model>(
@@ -90,7 +96,7 @@ fn decide_part<M: Model>(
     budget: &Budget<'_>,
 ) -> (Answer, Method) {
     let all = || chains.ops.iter().map(|op| op.source).collect();
-    let mut earlier = Vec::new();
+    let (mut earlier, mut deepest) = (Vec::new(), Vec::new());
     if let Some(cells) = cells(models, chains) {
         if let Some(i) = cells.from.iter().position(|from| *from == From::Nowhere) {
             return (Answer::Nothing(vec![cells.chains.ops[i].source]), Method::Saturation);
@@ -108,12 +114,12 @@ fn decide_part<M: Model>(
                     let core = with_sources(&cells, refutation.ops);
                     return (Answer::Nothing(cells.chains.sources(&core)), Method::Frontiers);
                 }
-                Built::GaveUp(_) => {}
+                Built::GaveUp(_, order) => deepest = cells.chains.sources(&order),
             }
         }
         let saturated = match saturate(&cells, budget) {
             Ok(saturated) => Some(saturated),
-            Err(Reason::Stopped) => return (Answer::GaveUp(Reason::Stopped), Method::Saturation),
+            Err(Reason::Stopped) => return (Answer::GaveUp(Reason::Stopped, deepest), Method::Saturation),
             // Too large for that, but perhaps not for a search.
             Err(Reason::Memory | Reason::Unverified) => None,
         };
@@ -130,7 +136,9 @@ fn decide_part<M: Model>(
                     }
                     Answer::Nothing(cells.chains.sources(&with_sources(&cells, refutation.ops)))
                 }
-                Built::GaveUp(reason) => Answer::GaveUp(reason),
+                Built::GaveUp(reason, order) => {
+                    Answer::GaveUp(reason, longer(cells.chains.sources(&order), deepest))
+                }
             };
             return (found, Method::Frontiers);
         }
@@ -163,7 +171,7 @@ fn by_turns<M: Model>(
     let n = chains.ops.len() as u64;
     let soonest = due(chains, earlier);
     let mut patience = 4 * n + 1000;
-    let mut turn = 0;
+    let (mut turn, mut deepest) = (0, Vec::new());
     loop {
         let first = match turn {
             0 => soonest.clone().into(),
@@ -176,10 +184,16 @@ fn by_turns<M: Model>(
                 }
             }
         };
-        let found = search(models, chains, earlier, &first, patience.min(most), budget);
-        let again = matches!(found, Found::GaveUp(Reason::Stopped)) && patience < most;
+        let reason = match search(models, chains, earlier, &first, patience.min(most), budget) {
+            Found::GaveUp(reason, order) => {
+                deepest = longer(order, deepest);
+                reason
+            }
+            found @ (Found::Order(_) | Found::Nothing) => return found,
+        };
+        let again = reason == Reason::Stopped && patience < most;
         if !again || budget.stop.load(Ordering::Relaxed) {
-            return found;
+            return Found::GaveUp(reason, deepest);
         }
         // Slowly at first, because each turn may be lucky; at last so much that all can be seen.
         patience = if turn < 32 { patience + patience / 16 } else { patience.saturating_mul(2) };
@@ -191,8 +205,12 @@ fn answer<O: Copy>(found: Found, chains: &Chains<O>, all: impl Fn() -> Vec<u32>)
     match found {
         Found::Order(order) => Answer::Order(chains.sources(&order)),
         Found::Nothing => Answer::Nothing(all()),
-        Found::GaveUp(reason) => Answer::GaveUp(reason),
+        Found::GaveUp(reason, order) => Answer::GaveUp(reason, chains.sources(&order)),
     }
+}
+
+fn longer(a: Vec<u32>, b: Vec<u32>) -> Vec<u32> {
+    if a.len() >= b.len() { a } else { b }
 }
 
 /// The same operations, and what those of them that only look have seen. Ascending.

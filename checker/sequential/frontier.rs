@@ -13,6 +13,7 @@
 use super::cells::{Cells, From};
 use super::conflicts::{Conflict, Conflicts};
 use super::lists::Lists;
+use super::stuck::Deepest;
 use crate::verdict::{Budget, Reason};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -25,8 +26,8 @@ pub(crate) enum Built {
     Order(Vec<u32>),
     /// There is none, and what refutes it.
     Nothing(Refutation),
-    /// The budget ended first.
-    GaveUp(Reason),
+    /// The budget ended first; the deepest order.
+    GaveUp(Reason, Vec<u32>),
 }
 
 /// What already has no legal order.
@@ -53,7 +54,8 @@ pub(crate) fn construct<O: Copy>(
         return Built::Nothing(Refutation { ops: vec![i as u32], earlier: Vec::new() });
     }
     let mut machine = Machine::new(cells, earlier);
-    let built = machine.descend(conflicts, most, budget).unwrap_or_else(Built::GaveUp);
+    let built = machine.descend(conflicts, most, budget);
+    let built = built.unwrap_or_else(|reason| Built::GaveUp(reason, machine.deepest.take()));
     budget.states.fetch_add(machine.choices % 1024, Ordering::Relaxed);
     built
 }
@@ -92,6 +94,7 @@ pub(super) struct Machine<'a, O> {
     /// Writes that may be choices, the earliest answer first.
     choosable: BinaryHeap<Reverse<(u32, u32)>>,
     choices: u64,
+    deepest: Deepest,
 }
 
 impl<'a, O: Copy> Machine<'a, O> {
@@ -121,6 +124,7 @@ impl<'a, O: Copy> Machine<'a, O> {
             touched: (0..chains.processes()).collect(),
             choosable: BinaryHeap::new(),
             choices: 0,
+            deepest: Deepest::of(n),
         };
         for (i, op) in (0..).zip(&chains.ops) {
             let x = op.object as usize;
@@ -172,6 +176,7 @@ impl<'a, O: Copy> Machine<'a, O> {
     }
 
     fn afford(&mut self, conflicts: &Conflicts, most: u64, budget: &Budget<'_>) -> Result<(), Reason> {
+        self.deepest.see(self.done.len(), || self.done.iter().map(|d| d.0).collect());
         if self.choices >= most {
             return Err(Reason::Stopped);
         }

@@ -19,6 +19,7 @@ use super::demand::Demand;
 use super::due::First;
 use super::lists::Lists;
 use super::steps::Steps;
+use super::stuck::Deepest;
 use super::tree::Tree;
 use super::trips::Trips;
 use crate::model::Model;
@@ -34,8 +35,8 @@ pub(crate) enum Found {
     Order(Vec<u32>),
     /// There is none.
     Nothing,
-    /// The budget ended first.
-    GaveUp(Reason),
+    /// The budget ended first; the deepest order.
+    GaveUp(Reason, Vec<u32>),
 }
 
 /// Searches for a legal order of `chains`, where `models` has one model per object and every legal order is known to keep
@@ -51,7 +52,8 @@ pub(crate) fn search<M: Model>(
     budget: &Budget<'_>,
 ) -> Found {
     let mut search = Search::new(models, chains, earlier, first, most);
-    let found = search.descend(budget).unwrap_or_else(Found::GaveUp);
+    let found = search.descend(budget);
+    let found = found.unwrap_or_else(|reason| Found::GaveUp(reason, search.deepest.take()));
     budget.states.fetch_add(search.visited % 1024, Ordering::Relaxed);
     found
 }
@@ -122,6 +124,7 @@ struct Search<'a, M: Model> {
     lost: bool,
     visited: u64,
     most: u64,
+    deepest: Deepest,
 }
 
 impl<'a, M: Model> Search<'a, M> {
@@ -173,6 +176,7 @@ impl<'a, M: Model> Search<'a, M> {
             lost: false,
             visited: 0,
             most,
+            deepest: Deepest::of(chains.ops.len()),
         };
         search.find_tails();
         for p in 0..processes {
@@ -225,6 +229,9 @@ impl<'a, M: Model> Search<'a, M> {
                 let moves = self.moves(budget)?;
                 branches.push(Branch { done: self.done.len(), moves });
             }
+            let mut deepest = std::mem::replace(&mut self.deepest, Deepest::of(0));
+            deepest.see(self.done.len(), || self.order());
+            self.deepest = deepest;
             let next = loop {
                 let Some(branch) = branches.last_mut() else {
                     return Ok(Found::Nothing);

@@ -73,7 +73,12 @@ fn agree_on<M: Model>(problem: &Problem<Keyed<M>>) -> bool {
             assert!(expected, "{order:?} of {:#?}", problem.ops);
         }
         (Answer::Nothing(_), method) => assert!(!expected, "{method:?} on {:#?}", problem.ops),
-        (Answer::GaveUp(reason), _) => panic!("{reason:?} for {:#?}", problem.ops),
+        (Answer::GaveUp(reason, _), _) => panic!("{reason:?} for {:#?}", problem.ops),
+    }
+    for most in [1, 2, 5] {
+        if let (Answer::GaveUp(_, deepest), _) = decide(problem, most, &budget) {
+            begins_legally(problem, &deepest);
+        }
     }
     let chains = relevant(problem);
     let first = due::due(&chains, &[]).into();
@@ -83,9 +88,49 @@ fn agree_on<M: Model>(problem: &Problem<Keyed<M>>) -> bool {
             assert!(expected, "{order:?} of {:#?}", problem.ops);
         }
         Found::Nothing => assert!(!expected, "the search finds no order of {:#?}", problem.ops),
-        Found::GaveUp(reason) => panic!("{reason:?} for {:#?}", problem.ops),
+        Found::GaveUp(reason, _) => panic!("{reason:?} for {:#?}", problem.ops),
     }
     expected
+}
+
+/// The order is legal as far as it goes, and has of each process what it sent first.
+fn begins_legally<M: Model>(problem: &Problem<Keyed<M>>, order: &[u32]) {
+    let place = |source: u32| order.iter().position(|&s| s == source);
+    for op in &problem.ops {
+        let own = problem.ops.iter().filter(|o| o.process == op.process && o.invoke < op.invoke);
+        if let Some(at) = place(op.source) {
+            for before in own
+                .filter(|o| !o.indeterminate() && !problem.model.is_pure(o.op) || place(o.source).is_some())
+            {
+                assert!(place(before.source).is_some_and(|b| b < at), "{order:?} of {:#?}", problem.ops);
+            }
+        }
+    }
+    let mut states = vec![problem.model.init()];
+    for source in order {
+        let op = problem.ops.iter().find(|op| op.source == *source).expect("an operation of the problem");
+        let mut next = Vec::new();
+        for state in &states {
+            problem.model.step(state, op.op, &mut |s| next.push(s));
+        }
+        assert!(!next.is_empty(), "{order:?} is illegal at {source} of {:#?}", problem.ops);
+        states = next;
+    }
+    // Names for the numbers that stand for values here.
+    let mut values = history::Interner::default();
+    for n in 0..1_000 {
+        values.intern(&history::Value::Int(n));
+    }
+    let stuck = super::stuck(problem, order, &values, 7);
+    let answered = |source: &&u32| problem.ops.iter().any(|op| op.source == **source && !op.indeterminate());
+    assert_eq!(stuck.placed as usize, order.iter().filter(answered).count());
+    for waiting in &stuck.waiting {
+        assert!(
+            waiting.done < waiting.of && !order.contains(&waiting.op),
+            "{waiting:?} of {:#?}",
+            problem.ops
+        );
+    }
 }
 
 /// Follows an order step by step, as the definition says.

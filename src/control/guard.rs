@@ -266,6 +266,8 @@ pub(crate) mod tests {
             "demo-node" => drop(crate::systems::demo::node_main(&args[1..])),
             "controller" => crate::systems::demo::tests::abandoned_controller(&args[1..]),
             #[cfg(feature = "ssh")]
+            "hosts-test" => crate::control::hosts::tests::abandoned_test(&args[1..]),
+            #[cfg(feature = "ssh")]
             "hosts-controller" => crate::control::hosts::tests::abandoned_controller(&args[1..]),
             other => panic!("unknown child {other}"),
         }

@@ -18,6 +18,7 @@ use nemesis::{Cluster, End, Link, LinkRule, NodeState, Pass};
 use net::{Net, can_be_made};
 use std::io::{BufRead, BufReader};
 use std::net::TcpStream;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -342,25 +343,74 @@ fn the_commands_look_at_hosts_and_heal_exactly_one_run_or_all() {
     assert!(code == 69 && message.starts_with("127.0.0.1:1: healing: "), "{message}");
 }
 
-/// Runs a test of etcd on hosts; gives the exit code, the run's directory and what is left on the hosts.
-fn test_etcd(net: &Net, change: impl FnOnce(&mut TestArgs)) -> Result<(u8, std::path::PathBuf), String> {
-    let store = net.dir.path().join("store");
-    let mut args = TestArgs {
+/// A test of etcd on n1, n2 and n3.
+fn etcd_args(config: &Path, store: &Path) -> TestArgs {
+    TestArgs {
         system: Some("etcd".into()),
         workload: Some("register".into()),
         nodes: Some(Nodes::Named((1..=3).map(|n| format!("n{n}")).collect())),
         time_limit: Some(Span(Duration::from_secs(15))),
         nemesis: Some(vec!["partition".into(), "pause".into(), "kill".into()]),
         seed: Some(7),
-        store: Some(store.clone()),
-        ssh: SshArgs { ssh_config: Some(net.config()), ..SshArgs::default() },
+        store: Some(store.to_path_buf()),
+        ssh: SshArgs { ssh_config: Some(config.to_path_buf()), ..SshArgs::default() },
         quiet: true,
         ..TestArgs::default()
-    };
+    }
+}
+
+/// Runs it; gives the exit code and the run's directory.
+fn test_etcd(net: &Net, change: impl FnOnce(&mut TestArgs)) -> Result<(u8, PathBuf), String> {
+    let store = net.dir.path().join("store");
+    let mut args = etcd_args(&net.config(), &store);
     change(&mut args);
     let signals = crate::signals::Signals::install().unwrap();
     let code = commands::test::run(args, &signals).map_err(|failure| failure.to_string())?;
     Ok((code, store.join("etcd-register/latest")))
+}
+
+/// What is left of Perjury and its etcd on the hosts.
+fn left_on(net: &Net) -> String {
+    let left =
+        "ls /run/perjury /run/perjury-etcd.pid /var/lib/perjury-etcd 2>/dev/null; nft list tables; true";
+    net.hosts().iter().map(|host| host.sh(left, LONG).unwrap()).collect()
+}
+
+/// A run that is killed before its end.
+pub(crate) fn abandoned_test(args: &[String]) {
+    let mut args = etcd_args(args[0].as_ref(), args[1].as_ref());
+    args.time_limit = Some(Span(Duration::from_secs(600)));
+    let signals = crate::signals::Signals::install().unwrap();
+    let _ = commands::test::run(args, &signals);
+}
+
+#[test]
+fn what_a_killed_run_has_done_and_started_is_undone_by_its_directory() {
+    if !can_be_made() || !there_is_etcd() {
+        return;
+    }
+    let net = Net::new(3, PATH);
+    let store = net.dir.path().join("store");
+    let (config, text) = (net.config().display().to_string(), store.display().to_string());
+    let mut controller = child(&["hosts-test", &config, &text]);
+    let mut controller = controller.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let run = store.join("etcd-register/latest");
+    until("no fault was injected", || {
+        assert!(controller.try_wait().unwrap().is_none(), "the run has ended");
+        let history = std::fs::read_to_string(run.join("history.jsonl")).unwrap_or_default();
+        history.contains("\"phase\":\"inject\"")
+    });
+    // SIGKILL
+    controller.kill().unwrap();
+    controller.wait().unwrap();
+    assert!(left_on(&net).contains("perjury"), "there is nothing to heal");
+    let args = HealArgs { run: Some(run), nodes: NodesArgs::default() };
+    assert_eq!(commands::heal::run(&args).map_err(|failure| failure.message), Ok(0));
+    assert_eq!(left_on(&net), "");
+    for n in 1..=3 {
+        let dialled = TcpStream::connect_timeout(&(net.address(n), 2379).into(), Duration::from_secs(2));
+        assert!(dialled.is_err(), "n{n}: its etcd still runs");
+    }
 }
 
 /// Whether there is an etcd here. Says so if not.
@@ -392,11 +442,7 @@ fn etcd_on_hosts_is_started_tested_broken_healed_and_ended() {
     assert_eq!(again.nodes, Some(Nodes::Named(vec!["n1".into(), "n2".into(), "n3".into()])));
     assert_eq!(again.ssh.ssh_config, Some(net.config()));
     assert!(run.join("n1/etcd.log").is_file());
-    for host in net.hosts() {
-        let left =
-            "ls /run/perjury /run/perjury-etcd.pid /var/lib/perjury-etcd 2>/dev/null; nft list tables; true";
-        assert_eq!(host.sh(left, LONG).unwrap(), "");
-    }
+    assert_eq!(left_on(&net), "");
 }
 
 #[test]

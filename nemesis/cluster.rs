@@ -131,6 +131,11 @@ pub trait Cluster: Send + Sync {
     /// Sets the rule of some links at one instant; links that are not named stay as they are.
     fn set_links(&self, rules: &[(Link, LinkRule)]) -> Result<(), String>;
 
+    /// How many packets of a link its rules have lost, doubled, held back, corrupted or made wait for their turn so far.
+    fn harmed(&self, link: &Link) -> Result<u64, String> {
+        Err(format!("{link:?}: nobody counts what becomes of packets here"))
+    }
+
     /// Whether `from` reaches `to` and back now: asked of node `from` itself, with a timeout of about 300 ms.
     /// `Err` if `from` cannot be asked (it is stopped or dead).
     fn probe(&self, from: usize, to: usize) -> Result<bool, String>;

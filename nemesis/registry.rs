@@ -1,10 +1,11 @@
 //! Every kind of fault by its name, and how one of them is drawn.
 
 use crate::clock::{Clock, Skew};
-use crate::cluster::{Cluster, NodeState};
+use crate::cluster::{Cluster, LinkRule, NodeState};
 use crate::draw::Dice;
 use crate::fault::{Claim, Fault};
 use crate::kill::Kill;
+use crate::packet::Packet;
 use crate::partition::{Grudge, Partition, Shape};
 use crate::pause::Pause;
 use crate::slow::Slow;
@@ -21,7 +22,7 @@ struct Kind {
 }
 
 /// A new kind is one file, one entry here and in [`NAMES`], and one line in [`make`].
-const KINDS: [Kind; 6] = [
+const KINDS: [Kind; 7] = [
     Kind {
         name: "partition",
         about: "cuts links between nodes: one, halves, majority, majorities-ring, bridge, one-way, primary",
@@ -53,6 +54,12 @@ const KINDS: [Kind; 6] = [
         claims: &[Claim::Delay],
     },
     Kind {
+        name: "packet",
+        about: "loses, doubles, reorders, corrupts or throttles packets on the links of one node; in a lab",
+        nodes_min: 2,
+        claims: &[Claim::Reach, Claim::Delay],
+    },
+    Kind {
         name: "zombie",
         about: "the leader stands still until another node has acknowledged a write, is asked for it, and wakes up",
         nodes_min: 2,
@@ -60,8 +67,8 @@ const KINDS: [Kind; 6] = [
     },
 ];
 
-const NAMES: [&str; 6] = {
-    let mut names = [""; 6];
+const NAMES: [&str; 7] = {
+    let mut names = [""; 7];
     let mut i = 0;
     while i < names.len() {
         names[i] = KINDS[i].name;
@@ -88,6 +95,11 @@ pub fn about(kind: &str) -> &'static str {
 /// How many nodes a kind needs.
 pub fn nodes_min(kind: &str) -> usize {
     find(kind).map_or(0, |k| k.nodes_min)
+}
+
+/// Whether a kind needs links that carry packets, and count them: those of a lab.
+pub fn needs_packets(kind: &str) -> bool {
+    kind == "packet"
 }
 
 /// What every fault of a kind claims; one of them may claim more.
@@ -138,6 +150,7 @@ pub fn make(
             let jitter = Duration::from_millis(dice.below(41) as u64);
             Ok(Box::new(Slow::node(dice.below(nodes), nodes, delay, jitter)))
         }
+        "packet" => Ok(Box::new(packet(nth, nodes, &mut dice))),
         "zombie" => {
             let node = primary.unwrap_or_else(|| dice.below(nodes));
             Ok(Box::new(Zombie::new(node, primary.is_some(), writes, PATIENCE)))
@@ -184,6 +197,21 @@ fn targets(nodes: usize, primary: Option<usize>, dice: &mut Dice) -> (Vec<usize>
     order.truncate(count.max(1));
     let hit = primary.is_some_and(|p| order.contains(&p));
     (order, hit)
+}
+
+fn packet(nth: usize, nodes: usize, dice: &mut Dice) -> Packet {
+    let healthy = LinkRule::default();
+    // Shares are those that others have found to hurt without stopping everything; the rate is a quarter of a megabit.
+    let troubles = [
+        LinkRule { loss: 200_000, ..healthy },
+        LinkRule { duplicate: 200_000, ..healthy },
+        LinkRule { reorder: 200_000, ..healthy },
+        LinkRule { corrupt: 100_000, ..healthy },
+        LinkRule { rate: 32_000, ..healthy },
+    ];
+    let first = if nth == 0 { troubles[0] } else { dice.pick(&troubles) };
+    let rule = if nth > 0 && dice.below(2) == 0 { first.and(dice.pick(&troubles)) } else { first };
+    Packet::new(dice.below(nodes), nodes, rule)
 }
 
 /// Half a minute: longer than any run that somebody watches, so that what is written then stays on top of what comes

@@ -351,7 +351,7 @@ pub fn band_class(kind: &str) -> &'static str {
     match kind {
         "partition" | "bridge" | "one-way" | "isolate" => "b1",
         "kill" | "pause" | "zombie" => "b2",
-        "clock" | "slow" => "b3",
+        "clock" | "slow" | "packet" => "b3",
         _ => "b0",
     }
 }

@@ -207,11 +207,12 @@ fn gone(family: &BTreeSet<u32>) {
 fn what_cannot_be_is_refused_in_a_sentence() {
     for (args, code, words) in [
         (&["test", "etcd"][..], 64, "--lab N"),
-        (&["test", "demo-paxos", "--lab", "3"], 64, "a lab is for etcd"),
+        (&["test", "demo-paxos", "--lab", "3"], 64, "nodes of their own have: etcd"),
         (&["test", "etcd", "--lab", "0"], 64, "1 to 100 nodes"),
         (&["test", "etcd", "--lab", "3", "--nodes", "3"], 64, "--nodes"),
         (&["test", "etcd", "--lab", "3", "--capture", "n1"], 64, "n1-n2"),
         (&["test", "etcd", "--lab", "3", "--with", "reads=dirty"], 64, "linearizable or serializable"),
+        (&["test", "--nemesis", "packet"], 64, "those of a lab"),
         (&["lab", "up", "--nodes", "1000"], 64, "1 to 100 nodes"),
         (&["lab", "exec", "n1", "--name", "no-such-lab", "--", "true"], 69, "no lab \"no-such-lab\" is up"),
         (&["lab", "install", "--force-yes"], 64, "--force-yes"),
@@ -250,13 +251,14 @@ fn etcd_is_linearizable_under_faults_that_bite() {
     }
     let _alone = alone();
     let before = traces();
-    let faults = ["--nemesis", "partition,pause,kill,clock", "--time-limit", "25s", "--capture", "n1-n2"];
+    let faults =
+        ["--nemesis", "partition,pause,kill,clock,packet", "--time-limit", "30s", "--capture", "n1-n2"];
     let (run, text, _dir) = etcd_test(&[&["--lab", "5"][..], &faults].concat(), 0);
     assert!(text.contains("OK linearizable"), "{text}");
     let results = fs::read_to_string(run.join("results.json")).expect("results");
     let results: serde_json::Value = serde_json::from_str(&results).expect("JSON");
     let list = results["faults"].as_array().expect("faults");
-    for kind in ["partition", "pause", "kill", "clock"] {
+    for kind in ["partition", "pause", "kill", "clock", "packet"] {
         let bit = list.iter().filter(|fault| fault["kind"] == kind && !fault["bit"].is_null());
         assert!(bit.count() > 0, "no {kind} has bitten: {list:?}");
     }

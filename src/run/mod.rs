@@ -102,7 +102,10 @@ impl RunConfig {
             time_limit: Duration::from_secs(20),
             op_timeout: Duration::from_millis(500),
             grace: Duration::from_secs(2),
-            nemesis: kinds.filter(|k| ::nemesis::nodes_min(k) <= nodes).collect(),
+            nemesis: kinds
+                .filter(|k| ::nemesis::nodes_min(k) <= nodes)
+                .filter(|k| !::nemesis::needs_packets(k) || system.needs_nodes())
+                .collect(),
             nemesis_interval: Duration::from_millis(2500),
             seed,
             progress: ProgressMode::Auto,

@@ -299,6 +299,10 @@ impl<S: Service> Cluster for ServiceCluster<S> {
         self.lab()?.switch().set(rules)
     }
 
+    fn harmed(&self, link: &Link) -> Result<u64, String> {
+        Ok(self.lab()?.switch().harmed(link))
+    }
+
     fn probe(&self, from: usize, to: usize) -> Result<bool, String> {
         let act = "asking it for a probe";
         match self.state(from)? {

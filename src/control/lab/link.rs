@@ -30,6 +30,8 @@ pub struct Fate {
     pub arrivals: Vec<Instant>,
     /// The bit that is flipped on the way.
     pub flipped: Option<usize>,
+    /// Whether it is lost by chance, doubled, held back, corrupted, or has to wait for its turn.
+    pub harmed: bool,
 }
 
 impl LinkState {
@@ -54,12 +56,17 @@ impl LinkState {
     /// What becomes of a packet of `bytes` bytes that is sent at `now` under `rule`. O(1).
     pub fn fate(&mut self, rule: &LinkRule, bytes: usize, now: Instant) -> Fate {
         let mut fate = Fate::default();
-        if rule.pass != Pass::Flow || self.chance(rule.loss) {
+        if rule.pass != Pass::Flow {
+            return fate;
+        }
+        if self.chance(rule.loss) {
+            fate.harmed = true;
             return fate;
         }
         let mut sent = now;
         if rule.rate > 0 {
             let begin = self.free.filter(|free| *free > now).unwrap_or(now);
+            fate.harmed |= begin > now;
             if begin - now > BACKLOG {
                 return fate;
             }
@@ -68,6 +75,7 @@ impl LinkState {
         }
         let mut arrival = sent + rule.delay + self.drawn(rule.jitter);
         if self.chance(rule.reorder) {
+            fate.harmed = true;
             arrival += HELD_BACK.0 + self.drawn(HELD_BACK.1 - HELD_BACK.0);
         } else {
             // Jitter alone keeps the order, as a queue in a router does.
@@ -75,10 +83,12 @@ impl LinkState {
             self.last = Some(arrival);
         }
         if bytes > HEADER && self.chance(rule.corrupt) {
+            fate.harmed = true;
             fate.flipped = Some(HEADER * 8 + self.below((bytes - HEADER) as u64 * 8) as usize);
         }
         fate.arrivals.push(arrival);
         if self.chance(rule.duplicate) {
+            fate.harmed = true;
             fate.arrivals.push(arrival);
         }
         fate
@@ -120,6 +130,9 @@ mod tests {
         let rule = LinkRule { loss: 200_000, duplicate: 100_000, ..LinkRule::default() };
         let seen = fates(rule, 20_000);
         assert!((3_700..4_300).contains(&count(&seen, 0)), "{} lost", count(&seen, 0));
+        let (mut link, now) = (LinkState::new(7), Instant::now());
+        let harmed = (0..20_000).filter(|_| link.fate(&rule, 100, now).harmed).count();
+        assert_eq!(harmed, count(&seen, 0) + count(&seen, 2));
         assert!((1_450..1_750).contains(&count(&seen, 2)), "{} twice", count(&seen, 2));
         assert_eq!(seen, fates(rule, 20_000));
     }

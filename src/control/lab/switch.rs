@@ -84,6 +84,8 @@ struct Shared {
     stop: AtomicBool,
     arrived: AtomicU64,
     dropped: AtomicU64,
+    /// Packets of each link that chance or its rate has harmed.
+    harmed: Vec<AtomicU64>,
     /// What became of the capture.
     captured: Mutex<Option<Result<(), String>>>,
 }
@@ -121,6 +123,7 @@ impl Switch {
             stop: AtomicBool::new(false),
             arrived: AtomicU64::new(0),
             dropped: AtomicU64::new(0),
+            harmed: (0..ends * ends).map(|_| AtomicU64::new(0)).collect(),
             captured: Mutex::new(None),
         });
         let failed = |error: std::io::Error| format!("starting the switch: {error}");
@@ -173,6 +176,11 @@ impl Switch {
     /// The rule of a link.
     pub fn rule(&self, link: &Link) -> LinkRule {
         index(link, self.nodes).map_or_else(LinkRule::default, |at| self.shared.rules()[at])
+    }
+
+    /// How many packets of a link its rules have harmed so far; those that a cut has dropped do not count.
+    pub fn harmed(&self, link: &Link) -> u64 {
+        index(link, self.nodes).map_or(0, |at| self.shared.harmed[at].load(Ordering::Relaxed))
     }
 
     /// What has passed so far.
@@ -244,15 +252,15 @@ impl Forwarder {
         let mut readable = vec![true; self.ports.len()];
         while !self.shared.stop.load(Ordering::Acquire) {
             self.refresh();
-            for port in 0..self.ports.len() {
+            for (port, more) in readable.iter_mut().enumerate() {
                 for _ in 0..BURST {
-                    if !readable[port] {
+                    if !*more {
                         break;
                     }
                     match read(&self.ports[port], &mut buffer) {
                         Ok(length) => self.take(port, &mut buffer[..length]),
                         // Empty; or its interface is gone with its node, which is the same as a pulled cable.
-                        Err(_) => readable[port] = false,
+                        Err(_) => *more = false,
                     }
                 }
             }
@@ -332,7 +340,8 @@ impl Forwarder {
             return;
         }
         let now = Instant::now();
-        let Fate { arrivals, flipped } = self.links[link].fate(&rule, packet.len(), now);
+        let Fate { arrivals, flipped, harmed } = self.links[link].fate(&rule, packet.len(), now);
+        self.shared.harmed[link].fetch_add(u64::from(harmed), Ordering::Relaxed);
         if let Some(bit) = flipped {
             packet[bit / 8] ^= 1 << (bit % 8);
         }

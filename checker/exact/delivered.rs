@@ -267,8 +267,8 @@ impl<'b> Messages<'b> {
     ) -> Result<FxHashMap<u32, (usize, u32)>, Decision> {
         let mut helped: FxHashMap<u32, (usize, u32)> = FxHashMap::default();
         let unheard: Vec<u32> = self.unheard.iter().copied().filter(|&i| known(self.op(i), end)).collect();
-        for k in 0..drains.len() {
-            let (from, ret) = (drains[k].from, self.op(drains[k].op).ret);
+        for (k, drain) in drains.iter_mut().enumerate() {
+            let (from, ret) = (drain.from, self.op(drain.op).ret);
             let all: Vec<(u32, u32, Waiting)> = waiting
                 .iter()
                 .filter(|waits| waits.drained > k)
@@ -281,7 +281,7 @@ impl<'b> Messages<'b> {
             let before = |at: u32| unheard.partition_point(|&i| self.op(i).invoke < at);
             match best(&rest, from, ret, |at| before(at).saturating_sub(helped.len())) {
                 Some(at) => {
-                    drains[k].at = at;
+                    drain.at = at;
                     let missing = rest.iter().filter(|&&(start, stop, _)| start <= at && at <= stop);
                     for &(.., waits) in missing {
                         // By invocation: those used are the first.
@@ -290,7 +290,7 @@ impl<'b> Messages<'b> {
                 }
                 // Even if nobody before needed any.
                 None if best(&all, from, ret, before).is_none() => {
-                    return Err(self.core(drains[k], all.into_iter().map(|(.., waits)| waits), end));
+                    return Err(self.core(*drain, all.into_iter().map(|(.., waits)| waits), end));
                 }
                 None => return Err(Decision::Open),
             }

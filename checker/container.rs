@@ -428,7 +428,21 @@ impl Model for Container {
     /// Elements can be left out whole: every operation that names one, unless an unheard taking may have taken it. The
     /// others lie as they lay, and there is nothing more often.
     fn project(&self, ops: &[ObjOp<ContainerOp>], keep: &mut [bool], _: Property) -> Problem<Container> {
-        let unheard = ops.iter().any(|op| op.op == ContainerOp::TakeUnheard);
+        // Whoever took what nobody put in has no order in any history, and needs nobody else to show that.
+        let mut put: FxHashSet<i64> = self.initial.iter().copied().collect();
+        put.extend(ops.iter().filter_map(|op| match op.op {
+            ContainerOp::Put(element) => Some(element),
+            ContainerOp::Take(_) | ContainerOp::Peek(_) | ContainerOp::Empty | ContainerOp::TakeUnheard => {
+                None
+            }
+        }));
+        let alone = ops.iter().zip(keep.iter()).any(|(op, kept)| match op.op {
+            ContainerOp::Take(element) | ContainerOp::Peek(element) => {
+                *kept && !op.indeterminate() && !put.contains(&element)
+            }
+            ContainerOp::Put(_) | ContainerOp::Empty | ContainerOp::TakeUnheard => false,
+        });
+        let unheard = !alone && ops.iter().any(|op| op.op == ContainerOp::TakeUnheard);
         let mut wanted: FxHashMap<i64, bool> = FxHashMap::default();
         for (op, kept) in ops.iter().zip(keep.iter()) {
             if let ContainerOp::Put(element) | ContainerOp::Take(element) = op.op {
@@ -439,7 +453,7 @@ impl Model for Container {
             match op.op {
                 ContainerOp::Put(element) | ContainerOp::Take(element) => *kept = wanted[&element],
                 ContainerOp::Peek(element) => *kept &= wanted.get(&element) != Some(&false),
-                ContainerOp::TakeUnheard => *kept = true,
+                ContainerOp::TakeUnheard => *kept |= unheard,
                 ContainerOp::Empty => {}
             }
         }

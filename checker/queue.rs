@@ -216,7 +216,17 @@ impl Model for Queue {
     /// Elements can be left out whole: every operation that names one, unless an unheard dequeue may have taken it.
     /// The order of the others in the queue stays, and it is empty more often.
     fn project(&self, ops: &[ObjOp<QueueOp>], keep: &mut [bool], _: Property) -> Problem<Queue> {
-        let unheard = ops.iter().any(|op| op.op == QueueOp::DequeueUnheard);
+        // Whoever took what nobody put in has no order in any history, and needs nobody else to show that.
+        let mut put: FxHashSet<ValueId> = self.initial.iter().copied().collect();
+        put.extend(ops.iter().filter_map(|op| match op.op {
+            QueueOp::Enqueue(v) => Some(v),
+            QueueOp::Dequeue(_) | QueueOp::Empty | QueueOp::DequeueUnheard => None,
+        }));
+        let alone = ops.iter().zip(keep.iter()).any(|(op, kept)| match op.op {
+            QueueOp::Dequeue(v) => *kept && !op.indeterminate() && !put.contains(&v),
+            QueueOp::Enqueue(_) | QueueOp::Empty | QueueOp::DequeueUnheard => false,
+        });
+        let unheard = !alone && ops.iter().any(|op| op.op == QueueOp::DequeueUnheard);
         let mut wanted: FxHashMap<ValueId, bool> = FxHashMap::default();
         for (op, kept) in ops.iter().zip(keep.iter()) {
             if let QueueOp::Enqueue(v) | QueueOp::Dequeue(v) = op.op {
@@ -226,7 +236,7 @@ impl Model for Queue {
         for (op, kept) in ops.iter().zip(keep.iter_mut()) {
             match op.op {
                 QueueOp::Enqueue(v) | QueueOp::Dequeue(v) => *kept = wanted[&v],
-                QueueOp::DequeueUnheard => *kept = true,
+                QueueOp::DequeueUnheard => *kept |= unheard,
                 QueueOp::Empty => {}
             }
         }

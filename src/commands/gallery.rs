@@ -73,11 +73,15 @@ fn page(dir: &Path, kind: &Kind, model: &str, property: &str, signals: &Signals)
     show::write_page(&dir.join(format!("{}.html", kind.name)), &results, &history)
 }
 
-/// Takes out what depends on the machine and the day.
+/// Takes out what depends on the machine and the day, and on which method decides what.
 fn same_everywhere(results: &mut Results) {
     results.checker.version = "gallery".to_string();
     for judgement in &mut results.judgements {
         judgement.seconds = 0.001;
+        judgement.states = 0;
+        for object in &mut judgement.objects {
+            (object.method, object.states) = ("gallery".to_string(), 0);
+        }
     }
 }
 

@@ -335,6 +335,23 @@ fn a_list_alone_shows_that_an_earlier_append_is_missing() {
     assert_eq!(tally.seen.keys().collect::<Vec<_>>(), [&("forced order", false)]);
 }
 
+/// With all that an unheard taking may have taken in the core, the search that makes it small gave up.
+#[test]
+fn who_takes_what_nobody_put_in_shows_that_alone() {
+    for discipline in [Discipline::Stack, Discipline::Bag] {
+        let put = (0..7).map(|i| (i, 8 + i, ContainerOp::Put(i64::from(i))));
+        let unheard = (0..3).map(|i| (20 + i, history::NEVER, ContainerOp::TakeUnheard));
+        let asked = put.chain(unheard).chain([(30, 31, ContainerOp::Take(99))]);
+        let ops = (0u32..)
+            .zip(asked)
+            .map(|(i, (invoke, ret, op))| ObjOp { invoke, ret, process: i, source: i, op })
+            .collect();
+        let mut tally = super::Tally::default();
+        tally.compare(&Problem { model: Container::new(discipline, &[]), ops });
+        assert_eq!(tally.seen.values().sum::<usize>(), 1);
+    }
+}
+
 #[test]
 fn what_additions_found_is_an_order() {
     for by in [&[1][..], &[1, 2], &[2, 0, -1]] {

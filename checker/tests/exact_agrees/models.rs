@@ -348,7 +348,7 @@ fn who_takes_what_nobody_put_in_shows_that_alone() {
             .collect();
         let mut tally = super::Tally::default();
         tally.compare(&Problem { model: Container::new(discipline, &[]), ops });
-        assert_eq!(tally.seen.values().sum::<usize>(), 1);
+        assert_eq!(tally.seen.values().sum::<u64>(), 1);
     }
 }
 

@@ -19,7 +19,7 @@ pub fn clean(text: &str) -> String {
     clean_to(text, TEXT_MAX)
 }
 
-/// As [`clean`], cut after `max` characters.
+/// As `clean`, cut after `max` characters.
 pub fn clean_to(text: &str, max: usize) -> String {
     let mut out = String::with_capacity(text.len().min(4 * max));
     for (i, c) in text.chars().enumerate() {

@@ -19,7 +19,7 @@ const STYLE: &str = include_str!("style.css");
 ///
 /// The page works from disk and makes no request, whatever the history holds. `results` and `history`
 /// should be of the same run; where they are not, the charts show `history` and everything else `results`.
-/// O(n log n) in the operations. A page takes 5 to 15 bytes per operation, up to [`OPS_MAX`](embed::OPS_MAX) of them;
+/// O(n log n) in the operations. A page takes 5 to 15 bytes per operation, up to `embed::OPS_MAX` of them;
 /// beyond that it holds those that matter most, and says so.
 pub fn html(results: &Results, history: &History) -> String {
     let raw = results;

@@ -81,7 +81,8 @@ impl<'de> Deserialize<'de> for Nodes {
 /// Which nodes.
 #[derive(Clone, Debug, Default, Args)]
 pub struct NodesArgs {
-    /// The nodes, separated by commas: [user@]host[:port], or aliases of OpenSSH's configuration.
+    /// The nodes, separated by commas: USER@HOST:PORT (user and port may be left out), or aliases of OpenSSH's
+    /// configuration.
     #[arg(long, value_name = "NODES", value_delimiter = ',', env = "PERJURY_NODES")]
     pub nodes: Vec<String>,
     /// A file with one node a line; what follows a # is passed over.

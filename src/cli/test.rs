@@ -17,7 +17,8 @@ pub struct TestArgs {
     pub system: Option<String>,
     /// What its clients do (`perjury list workloads`).
     pub workload: Option<String>,
-    /// How many nodes; or which, reached over SSH: [user@]host[:port] or aliases, separated by commas.
+    /// How many nodes; or which, reached over SSH: USER@HOST:PORT (user and port may be left out) or aliases, separated by
+    /// commas.
     #[arg(long, value_name = "N|NODES", env = "PERJURY_NODES")]
     pub nodes: Option<Nodes>,
     /// A file with one node a line, in place of --nodes.

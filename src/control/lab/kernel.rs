@@ -66,7 +66,7 @@ fn request<const OPCODE: Opcode>(fd: impl AsFd, request: &mut Ifreq) -> io::Resu
     unsafe { ioctl(fd, Updater::<OPCODE, Ifreq>::new(request)) }
 }
 
-/// Moves the calling thread into name spaces of its own. (With [`UnshareFlags::PID`]: its children to come.)
+/// Moves the calling thread into name spaces of its own. (With `CLONE_NEWPID`: its children to come.)
 pub fn unshare(flags: UnshareFlags) -> io::Result<()> {
     assert!(!flags.contains(UnshareFlags::FILES), "descriptors are shared among threads here");
     // SAFETY: unsharing is unsafe only for the table of descriptors, which stays shared.

@@ -77,7 +77,7 @@ pub struct Switch {
 
 #[derive(Debug)]
 struct Shared {
-    /// The rules of all links, see [`Switch::at`].
+    /// The rules of all links, by sender and receiver.
     rules: Mutex<Vec<LinkRule>>,
     /// Counts changes of the rules.
     generation: AtomicU64,

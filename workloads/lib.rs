@@ -23,6 +23,7 @@ mod register;
 mod set;
 #[cfg(test)]
 mod simulate;
+mod versioned_register;
 mod workload;
 
 pub use combine::{

@@ -20,6 +20,8 @@ pub(crate) enum Answers {
     AllOk,
     /// Registers that know read, write and cas.
     Registers,
+    /// Registers that know read, write and cas, and count their versions.
+    Versions,
     /// Everything is `info`, so that processes end.
     AllInfo,
     /// A lock that is always free, with tokens that count up, and the resource behind it.
@@ -98,6 +100,27 @@ fn answer(answers: Answers, registers: &mut HashMap<Option<Value>, Value>, call:
                 _ => call.value.clone(),
             };
             Completion::ok(value)
+        }
+        Answers::Versions => {
+            let holds = registers.entry(call.key.clone()).or_insert(Value::Null);
+            let version = holds.as_list().and_then(|pair| pair.first()).and_then(Value::as_int).unwrap_or(0);
+            let next = |value: &Value| Value::list([Value::Int(version + 1), value.clone()]);
+            match (call.f.as_str(), call.value.as_list()) {
+                ("cas", Some([expected, new])) if *expected == Value::Int(version) => {
+                    *holds = next(new);
+                    Completion::Ok { value: holds.clone(), applied: Some(true), observed: None }
+                }
+                ("cas", _) => Completion::Ok {
+                    value: call.value.clone(),
+                    applied: Some(false),
+                    observed: Some(holds.clone()),
+                },
+                ("write", _) => {
+                    *holds = next(&call.value);
+                    Completion::ok(holds.clone())
+                }
+                _ => Completion::ok(holds.clone()),
+            }
         }
         Answers::Registers => {
             let holds = registers.entry(call.key.clone()).or_insert(Value::Null);

@@ -81,6 +81,7 @@ pub fn all() -> &'static [&'static dyn Workload] {
     &[
         &crate::register::Register,
         &crate::cas_register::CasRegister,
+        &crate::versioned_register::VersionedRegister,
         &crate::kv::Kv,
         &crate::set::Set,
         &crate::lock::Lock,

@@ -30,6 +30,12 @@ enum Reading {
     Done(Value),
     /// Whether the comparison held; the value that stood there instead.
     Compared(Value),
+    /// Version and value of the one key.
+    Version,
+    /// That the value was put, and what stood there before: its version is the one before ours.
+    Put(Value),
+    /// Whether the version was the expected one; version and value that stood there instead.
+    ComparedVersion(Value),
 }
 
 /// Bytes as they travel.
@@ -79,6 +85,23 @@ pub fn ask(workload: &str, call: &Call, serializable: bool) -> Result<Asked, Str
                 "serializable": serializable});
             asked("/v3/kv/range", body, true, Reading::Elements(prefix))
         }
+        ("versioned-register", "read") => {
+            asked("/v3/kv/range", json!({"key": at, "serializable": serializable}), true, Reading::Version)
+        }
+        ("versioned-register", "write") => {
+            let body = json!({"key": at, "value": encoded(&call.value)?, "prev_kv": true});
+            asked("/v3/kv/put", body, false, Reading::Put(call.value.clone()))
+        }
+        ("versioned-register", "cas") => {
+            let [expected, new] = two(&call.value)?;
+            let version = expected.as_int().ok_or("a cas expects the number of a version")?;
+            let body = json!({
+                "compare": [{"key": at, "target": "VERSION", "result": "EQUAL", "version": version.to_string()}],
+                "success": [{"requestPut": {"key": at, "value": encoded(new)?}}],
+                "failure": [{"requestRange": {"key": at}}],
+            });
+            asked("/v3/kv/txn", body, false, Reading::ComparedVersion(call.value.clone()))
+        }
         (_, "read" | "get") => {
             asked("/v3/kv/range", json!({"key": at, "serializable": serializable}), true, Reading::Value)
         }
@@ -87,8 +110,7 @@ pub fn ask(workload: &str, call: &Call, serializable: bool) -> Result<Asked, Str
             asked("/v3/kv/put", body, false, Reading::Done(call.value.clone()))
         }
         (_, "cas") => {
-            let pair = call.value.as_list().ok_or("a cas takes two values")?;
-            let [expected, new] = pair else { return Err("a cas takes two values".into()) };
+            let [expected, new] = two(&call.value)?;
             let compare = if *expected == Value::Null {
                 json!({"key": at, "target": "VERSION", "result": "EQUAL", "version": "0"})
             } else {
@@ -105,12 +127,33 @@ pub fn ask(workload: &str, call: &Call, serializable: bool) -> Result<Asked, Str
     }
 }
 
+fn two(value: &Value) -> Result<&[Value; 2], String> {
+    let pair = value.as_list().and_then(|pair| pair.try_into().ok());
+    pair.ok_or_else(|| "a cas takes two values".to_string())
+}
+
 /// A key and its value.
 #[derive(Debug, Deserialize)]
 struct Pair {
+    #[serde(default)]
     key: String,
     #[serde(default)]
     value: String,
+    /// How often it was put since it was made. Left out when 0.
+    #[serde(default)]
+    version: String,
+}
+
+impl Pair {
+    fn value(&self) -> Result<Value, String> {
+        let text = text(&self.value)?;
+        let json: Json = serde_json::from_str(&text).map_err(|e| format!("the value {text:?}: {e}"))?;
+        json::from_json(&json)
+    }
+
+    fn version(&self) -> Result<i64, String> {
+        self.version.parse().map_err(|_| format!("the version {:?} is no number", self.version))
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -122,11 +165,24 @@ struct Range {
 impl Range {
     /// The value of the first key; null is no key.
     fn value(&self) -> Result<Value, String> {
-        let Some(pair) = self.kvs.first() else { return Ok(Value::Null) };
-        let text = text(&pair.value)?;
-        let json: Json = serde_json::from_str(&text).map_err(|e| format!("the value {text:?}: {e}"))?;
-        json::from_json(&json)
+        self.kvs.first().map_or(Ok(Value::Null), Pair::value)
     }
+
+    /// Version and value of the first key; null is no key.
+    fn versioned(&self) -> Result<Value, String> {
+        let pair = |pair: &Pair| Ok(versioned(pair.version()?, pair.value()?));
+        self.kvs.first().map_or(Ok(Value::Null), pair)
+    }
+}
+
+fn versioned(version: i64, value: Value) -> Value {
+    Value::list([Value::Int(version), value])
+}
+
+#[derive(Debug, Deserialize)]
+struct Put {
+    /// What was there before; left out when nothing was.
+    prev_kv: Option<Pair>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -200,6 +256,27 @@ pub fn read(asked: &Asked, status: u16, body: &[u8]) -> Result<Completion, Strin
         Reading::Done(value) => {
             serde_json::from_slice::<serde_json::Map<String, Json>>(body).map_err(failed)?;
             Ok(Completion::ok(value.clone()))
+        }
+        Reading::Version => {
+            let range: Range = serde_json::from_slice(body).map_err(failed)?;
+            range.versioned().map(Completion::ok)
+        }
+        Reading::Put(value) => {
+            let put: Put = serde_json::from_slice(body).map_err(failed)?;
+            let before = put.prev_kv.map_or(Ok(0), |before| before.version())?;
+            Ok(Completion::ok(versioned(before + 1, value.clone())))
+        }
+        Reading::ComparedVersion(value) => {
+            let txn: Txn = serde_json::from_slice(body).map_err(failed)?;
+            let [expected, new] = two(value)?;
+            if txn.succeeded {
+                let made = expected.as_int().unwrap_or_default() + 1;
+                let value = versioned(made, new.clone());
+                return Ok(Completion::Ok { value, applied: Some(true), observed: None });
+            }
+            let there = txn.responses.into_iter().find_map(|response| response.response_range);
+            let observed = Some(there.unwrap_or_default().versioned()?);
+            Ok(Completion::Ok { value: value.clone(), applied: Some(false), observed })
         }
         Reading::Compared(value) => {
             let txn: Txn = serde_json::from_slice(body).map_err(failed)?;
@@ -286,6 +363,35 @@ mod tests {
         let found = r#"{"response_range":{"kvs":[{"key":"cGVyanVyeS8iazEi","value":"OQ=="}],"count":"1"}}"#;
         let kept = format!(r#"{{{header},"responses":[{found}]}}"#);
         assert_eq!(answer("cas", cas.clone(), 200, &kept), applied(false, Some(Value::Int(9))));
+    }
+
+    #[test]
+    fn versions_are_those_of_the_key() {
+        let answer = |f: &str, value: Value, body: &str| {
+            let asked = ask("versioned-register", &call(f, value), false).unwrap();
+            read(&asked, 200, body.as_bytes()).unwrap()
+        };
+        let pair = |version: i64, value: i64| Value::list([Value::Int(version), Value::Int(value)]);
+        let kv = |version: &str, value: &str| {
+            format!(
+                r#"{{"key":"cGVyanVyeS8iazEi","mod_revision":"9","version":"{version}","value":"{value}"}}"#
+            )
+        };
+        assert_eq!(answer("read", Value::Null, "{}"), Completion::ok(Value::Null));
+        let seen = format!(r#"{{"kvs":[{}],"count":"1"}}"#, kv("4", "Nw=="));
+        assert_eq!(answer("read", Value::Null, &seen), Completion::ok(pair(4, 7)));
+        assert_eq!(answer("write", Value::Int(8), r#"{"header":{}}"#), Completion::ok(pair(1, 8)));
+        let replaced = format!(r#"{{"prev_kv":{}}}"#, kv("4", "Nw=="));
+        assert_eq!(answer("write", Value::Int(8), &replaced), Completion::ok(pair(5, 8)));
+        let done = r#"{"succeeded":true,"responses":[{"response_put":{}}]}"#;
+        let (value, applied) = (pair(3, 8), Some(true));
+        assert_eq!(answer("cas", pair(2, 8), done), Completion::Ok { value, applied, observed: None });
+        let found = format!(r#"{{"responses":[{{"response_range":{seen}}}]}}"#);
+        let (applied, observed) = (Some(false), Some(pair(4, 7)));
+        assert_eq!(
+            answer("cas", pair(2, 8), &found),
+            Completion::Ok { value: pair(2, 8), applied, observed }
+        );
     }
 
     #[test]

@@ -92,7 +92,7 @@ impl System for Etcd {
     }
 
     fn workloads(&self) -> &'static [&'static str] {
-        &["register", "cas-register", "set"]
+        &["register", "cas-register", "versioned-register", "set"]
     }
 
     fn default_nodes(&self) -> usize {

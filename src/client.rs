@@ -66,6 +66,10 @@ pub trait System: Send + Sync {
     fn needs_nodes(&self) -> bool {
         false
     }
+    /// A shell command that ends with exit code 0 on a machine where it is installed.
+    fn installed(&self) -> &'static str {
+        "true"
+    }
     /// Starts `nodes` nodes with their files under `dir`, and returns when all answer.
     fn start(&self, start: &Start<'_>) -> Result<Box<dyn Running>, String>;
 }

@@ -45,6 +45,11 @@ pub enum Script {
 }
 
 impl Case {
+    /// Whether it is about a system that people run, on nodes of its own, and not about a specimen.
+    pub fn real(&self) -> bool {
+        crate::systems::find(self.system).is_some_and(|system| system.needs_nodes())
+    }
+
     /// What `results`, and the script, gave, and what of it is not what the case must give.
     pub fn compare(&self, results: &Results, seen: &[&'static str]) -> Got {
         let mut got = self.expected.compare(results, seen);

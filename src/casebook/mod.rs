@@ -13,12 +13,13 @@ mod paxos;
 mod play;
 mod primary;
 mod quorum;
+pub mod real;
 mod recipes;
 mod scene;
 mod table;
 
 pub use case::Case;
-pub use play::play;
+pub use play::{lack, play};
 pub use table::{Outcome, Table};
 
 /// Every case, in the order in which they are run.

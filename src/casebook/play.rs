@@ -109,6 +109,7 @@ fn attempt(
         rounds: played.rounds,
         bound: case.script.bound(),
         took: Duration::ZERO,
+        version: results.run.as_ref().map_or(String::new(), |run| run.version.clone()),
         report: kept.report(),
     };
     Ok((outcome, again))
@@ -137,7 +138,7 @@ fn rounds(
     round: fn(&mut Scene) -> Result<(), String>,
 ) -> Result<Played, Failure> {
     let config = StageConfig {
-        place: Place::Here,
+        place: place(parts.system),
         system: parts.system,
         with: parts.with.clone(),
         workload: parts.workload,
@@ -176,16 +177,31 @@ fn caught(case: &Case, parts: &Parts, kept: &Run, scene: &Scene, signals: &Signa
     Ok(case.compare(&results, scene.seen()).wrong.is_empty())
 }
 
+/// Why a case cannot be played on this machine, and what would help; nothing if it can.
+pub fn lack(case: &Case) -> Option<String> {
+    if !case.real() {
+        return None;
+    }
+    crate::control::lab::able().err().or_else(|| systems::find(case.system).and_then(systems::lack))
+}
+
+/// Where the nodes of a case are: a real system has a lab of its own.
+fn place(system: &dyn System) -> Place {
+    if system.needs_nodes() { Place::Lab { capture: None } } else { Place::Here }
+}
+
 fn test_config(case: &Case, parts: &Parts, seed: u64, seconds: u64) -> RunConfig {
     RunConfig {
         with: parts.with.clone(),
         nodes: case.nodes,
         concurrency: 5 * case.nodes,
         rate: 300.0,
-        op_timeout: Duration::from_millis(200),
+        // What people run takes longer to answer, to elect and to recover than a specimen.
+        op_timeout: Duration::from_millis(if case.real() { 1000 } else { 200 }),
         time_limit: Duration::from_secs(seconds),
         nemesis: case.faults.to_vec(),
-        nemesis_interval: Duration::from_millis(1500),
+        nemesis_interval: Duration::from_millis(if case.real() { 4000 } else { 1500 }),
+        place: place(parts.system),
         progress: ProgressMode::Quiet,
         ..RunConfig::new(parts.system, parts.workload, seed)
     }

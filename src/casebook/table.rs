@@ -21,6 +21,8 @@ pub struct Outcome {
     pub bound: u32,
     /// Wall time.
     pub took: Duration,
+    /// The version of the system, as it told it; empty for the demo systems.
+    pub version: String,
     /// The page of the run.
     pub report: PathBuf,
 }
@@ -35,6 +37,8 @@ impl Outcome {
 /// Columns as wide as the cases that they are for.
 pub struct Table {
     name: usize,
+    /// Of the column of versions, which the demo systems do not have.
+    version: usize,
     expected: usize,
 }
 
@@ -42,12 +46,17 @@ impl Table {
     /// The table of these cases.
     pub fn of(cases: &[&Case]) -> Table {
         let widest = |of: &dyn Fn(&Case) -> usize| cases.iter().map(|case| of(case)).max().unwrap_or(0);
-        Table { name: widest(&|case| case.name.len()), expected: widest(&|case| case.expected.text().len()) }
+        let real = cases.iter().any(|case| case.real());
+        Table {
+            name: widest(&|case| case.name.len()),
+            version: if real { 9 } else { 0 },
+            expected: widest(&|case| case.expected.text().len()),
+        }
     }
 
     /// The titles of [`Table::row`].
     pub fn head(&self) -> String {
-        self.line("", "case", "expected", "rounds", "time", "got")
+        self.line("", "case", "version", "expected", "rounds", "time", "got")
     }
 
     /// One case, once. What disagrees stands under it.
@@ -57,16 +66,35 @@ impl Table {
         let took = format!("{:.1} s", outcome.took.as_secs_f64());
         // The same words again would only have to be compared by eye.
         let got = if outcome.got == outcome.expected { "the same" } else { &outcome.got };
-        let mut text = self.line(mark, outcome.case, &outcome.expected, &rounds, &took, got);
+        let mut text =
+            self.line(mark, outcome.case, &outcome.version, &outcome.expected, &rounds, &took, got);
         for wrong in &outcome.wrong {
             text.push_str(&format!("     {:name$}  {wrong}\n", "", name = self.name));
         }
         text
     }
 
-    fn line(&self, mark: &str, case: &str, expected: &str, rounds: &str, took: &str, got: &str) -> String {
+    /// A case that cannot be played here, and why not.
+    pub fn skipped(&self, case: &Case, why: &str) -> String {
+        format!("--   {:name$}  skipped: {why}\n", case.name, name = self.name)
+    }
+
+    fn line(
+        &self,
+        mark: &str,
+        case: &str,
+        version: &str,
+        expected: &str,
+        rounds: &str,
+        took: &str,
+        got: &str,
+    ) -> String {
+        let version = match self.version {
+            0 => String::new(),
+            width => format!("{version:width$}  "),
+        };
         let text = format!(
-            "{mark:3}  {case:name$}  {expected:wide$}  {rounds:>8}  {took:>7}  {got}",
+            "{mark:3}  {case:name$}  {version}{expected:wide$}  {rounds:>8}  {took:>7}  {got}",
             name = self.name,
             wide = self.expected,
         );
@@ -137,12 +165,13 @@ mod tests {
             rounds,
             bound: 10,
             took: Duration::from_millis(1500),
+            version: String::new(),
             report: PathBuf::new(),
         }
     }
 
     fn table() -> Table {
-        Table { name: 8, expected: 28 }
+        Table { name: 8, version: 0, expected: 28 }
     }
 
     #[test]

@@ -375,6 +375,9 @@ pub struct CasebookArgs {
     /// Cases to run; all unless named (`perjury list cases`).
     #[arg(value_name = "CASE")]
     pub cases: Vec<String>,
+    /// The cases of real systems, each in a lab (as root, with the system's packages), and not those of the demo systems.
+    #[arg(long)]
+    pub real: bool,
     /// How often to run each.
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub repeat: u32,

@@ -17,14 +17,20 @@ use workloads::Rng;
 /// # Errors
 /// A case that there is not (64); a cluster that cannot be started (69); a store that cannot be written (74).
 pub fn run(args: &CasebookArgs, signals: &Signals) -> Result<u8, Failure> {
-    let cases = chosen(&args.cases)?;
+    let cases = chosen(&args.cases, args.real)?;
     let seed = args.seed.unwrap_or_else(|| RandomState::new().hash_one("perjury") >> 16);
     let table = Table::of(&cases);
     show::out(&format!("seed {seed}\n{}", table.head()));
     let started = Instant::now();
     let mut outcomes: Vec<Outcome> = Vec::new();
+    let mut skipped = 0;
     'all: for number in 0..args.repeat {
         for case in &cases {
+            if let Some(lack) = casebook::lack(case) {
+                skipped += u32::from(number == 0);
+                show::out(&table.skipped(case, &lack));
+                continue;
+            }
             progress(&format!("{} …", case.name));
             let outcome = casebook::play(case, seed_of(seed, number), &args.store, signals);
             progress("");
@@ -48,22 +54,39 @@ pub fn run(args: &CasebookArgs, signals: &Signals) -> Result<u8, Failure> {
             show::out(&table.sum(&of_case));
         }
     }
-    show::out(&end(&outcomes, args.repeat, started));
+    show::out(&end(&outcomes, args.repeat, skipped, started));
     if signals.stopped() {
         return Ok(exit::INTERRUPTED);
     }
-    Ok(if outcomes.iter().all(Outcome::agrees) { exit::HOLDS } else { exit::VIOLATED })
+    // Who ran nothing has shown nothing.
+    Ok(match outcomes.iter().all(Outcome::agrees) {
+        true if outcomes.is_empty() => exit::VACUOUS,
+        true => exit::HOLDS,
+        false => exit::VIOLATED,
+    })
 }
 
-/// The cases of these names, in the order of the casebook; all, if there are no names.
-fn chosen(names: &[String]) -> Result<Vec<&'static Case>, Failure> {
-    let all = casebook::cases();
+/// The cases of these names, in the order of the casebook; all of one kind, if there are no names.
+fn chosen(names: &[String], real: bool) -> Result<Vec<&'static Case>, Failure> {
+    let (book, other) = match real {
+        true => (casebook::real::cases(), casebook::cases()),
+        false => (casebook::cases(), casebook::real::cases()),
+    };
     for name in names {
-        if !all.iter().any(|case| case.name == name) {
-            return Err(no_such("case", name, all.iter().map(|case| case.name)));
+        if book.iter().any(|case| case.name == name) {
+            continue;
         }
+        if other.iter().any(|case| case.name == name) {
+            let how = if real {
+                "is one of the demo systems (leave out --real)"
+            } else {
+                "is one of real systems (--real)"
+            };
+            return Err(Failure::usage(format!("the case {name} {how}")));
+        }
+        return Err(no_such("case", name, book.iter().map(|case| case.name)));
     }
-    Ok(all.iter().filter(|case| names.is_empty() || names.iter().any(|name| name == case.name)).collect())
+    Ok(book.iter().filter(|case| names.is_empty() || names.iter().any(|name| name == case.name)).collect())
 }
 
 /// The first repetition has the seed itself, so that a run of any later one can be played again alone, by its own.
@@ -75,7 +98,7 @@ fn seed_of(seed: u64, repetition: u32) -> u64 {
 }
 
 /// Where the pages are, how many agree, and how long it took.
-fn end(outcomes: &[Outcome], repeat: u32, started: Instant) -> String {
+fn end(outcomes: &[Outcome], repeat: u32, skipped: u32, started: Instant) -> String {
     let mut text = String::from("\n");
     // With many repetitions, only what went wrong is worth a path.
     for outcome in outcomes.iter().filter(|outcome| repeat == 1 || !outcome.agrees()) {
@@ -83,7 +106,8 @@ fn end(outcomes: &[Outcome], repeat: u32, started: Instant) -> String {
     }
     let agreed = outcomes.iter().filter(|outcome| outcome.agrees()).count();
     let seconds = started.elapsed().as_secs_f64();
-    text.push_str(&format!("{agreed} of {} agree, in {seconds:.0} s\n", outcomes.len()));
+    let skipped = if skipped > 0 { format!(", {skipped} skipped") } else { String::new() };
+    text.push_str(&format!("{agreed} of {} agree{skipped}, in {seconds:.0} s\n", outcomes.len()));
     text
 }
 
@@ -104,7 +128,7 @@ mod tests {
     fn cases_are_chosen_by_name_and_played_in_the_order_of_the_book() {
         let names = |words: &[&str]| -> Vec<&str> {
             let words: Vec<String> = words.iter().map(|word| word.to_string()).collect();
-            chosen(&words).unwrap().iter().map(|case| case.name).collect()
+            chosen(&words, false).unwrap().iter().map(|case| case.name).collect()
         };
         assert_eq!(names(&[]).len(), 17);
         assert_eq!(names(&["both-sides-answer", "abd"]), ["abd", "both-sides-answer"]);
@@ -112,18 +136,20 @@ mod tests {
 
     #[test]
     fn a_case_that_there_is_not_is_a_bad_command_line_with_a_suggestion() {
-        let failure = chosen(&["quorum-w1r1".to_string()]).err().expect("there is no such case");
+        let failure = chosen(&["quorum-w1r1".to_string()], false).err().expect("there is no such case");
         assert_eq!(failure.code, exit::USAGE);
         assert!(failure.message.contains("did you mean \"quorum-w1-r1\"?"), "{failure}");
     }
 
     #[test]
     fn no_two_cases_have_the_same_name_and_every_honest_one_names_its_faults() {
-        let mut names: Vec<&str> = casebook::cases().iter().map(|case| case.name).collect();
+        let all = || casebook::cases().iter().chain(casebook::real::cases());
+        let mut names: Vec<&str> = all().map(|case| case.name).collect();
         names.sort_unstable();
         names.dedup();
-        assert_eq!(names.len(), casebook::cases().len());
-        assert!(casebook::cases().iter().all(|case| !case.faults.is_empty()));
+        assert_eq!(names.len(), all().count());
+        let lies = |case: &&Case| !case.expected.kinds.is_empty();
+        assert!(all().filter(|case| !lies(case)).all(|case| !case.faults.is_empty()));
     }
 
     #[test]

@@ -19,7 +19,10 @@ pub fn run(what: Listing) -> Result<u8, Failure> {
         Listing::Properties => table(Rung::all().iter().map(|rung| (rung.name(), rung.about()))),
         Listing::Formats => table(Format::all().iter().map(|format| (format.name(), format.about()))),
         Listing::Kinds => table(checker::kinds::kinds().iter().map(|kind| (kind.name, kind.sentence))),
-        Listing::Cases => table(casebook::cases().iter().map(|case| (case.name, case.about))),
+        Listing::Cases => {
+            let all = casebook::cases().iter().chain(casebook::real::cases());
+            table(all.map(|case| (case.name, case.about)))
+        }
     };
     show::out(&text);
     Ok(exit::HOLDS)

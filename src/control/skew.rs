@@ -117,6 +117,31 @@ pub fn set(pid: u32, setting: ClockSetting) -> Result<(), String> {
     memory.write_all_at(&numbers(setting), at).map_err(|e| failed("setting its clock", e))
 }
 
+/// What was added to the wall clock that process `pid` sees, in nanoseconds: read back from its own time functions, so
+/// that it is what the process will be told the next time that it asks.
+///
+/// # Errors
+/// As [`set`].
+pub fn offset(pid: u32) -> Result<i64, String> {
+    let failed = |e: io::Error| format!("process {pid}: reading its time functions: {e}");
+    let memory = OpenOptions::new().read(true).open(format!("/proc/{pid}/mem")).map_err(failed)?;
+    let (from, to) = vdso(pid)?;
+    let mut image = vec![0; (to - from) as usize];
+    memory.read_exact_at(&mut image, from).map_err(failed)?;
+    let place =
+        Place::find(&image).ok_or_else(|| format!("process {pid}: its time functions are not known"))?;
+    if !image[place.clock_gettime..].starts_with(&CODE) {
+        return Ok(0);
+    }
+    let number = |n: usize| {
+        let at = place.clock_gettime + SETTING + 8 * n;
+        i64::from_le_bytes(image[at..at + 8].try_into().expect("eight bytes"))
+    };
+    let (began, added, faster) = (number(0), number(1), number(2));
+    let gained = i128::from(unix_ns(SystemTime::now()) - began) * i128::from(faster) >> 32;
+    Ok(added.saturating_add(i64::try_from(gained).unwrap_or(i64::MAX)))
+}
+
 fn numbers(setting: ClockSetting) -> [u8; 24] {
     let faster = ((setting.rate - 1.0) * 4_294_967_296.0) as i64;
     let mut bytes = [0; 24];
@@ -316,6 +341,7 @@ mod tests {
         let pid = teller.0.id();
         for offset in [3600, -120, 0] {
             set(pid, ClockSetting { offset_ns: offset * 1_000_000_000, rate: 1.0 }).unwrap();
+            assert_eq!(super::offset(pid), Ok(offset * 1_000_000_000));
             assert!((teller.settled(offset) - offset).abs() <= 1, "{offset}");
         }
         let begun = Instant::now();
@@ -328,7 +354,9 @@ mod tests {
             assert!(ahead as f64 <= most, "{ahead} s ahead, at most {most}");
             assert!(begun.elapsed() < Duration::from_secs(20), "only {ahead} s ahead");
         }
+        assert!(super::offset(pid).unwrap() >= 9_000_000_000);
         set(pid, ClockSetting::default()).unwrap();
+        assert_eq!(super::offset(pid), Ok(0));
         assert!(teller.settled(0).abs() <= 1);
     }
 

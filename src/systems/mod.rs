@@ -1,13 +1,22 @@
 //! The systems under test.
+//!
+//! ```text
+//!   demo/        processes of this program              etcd/ …   somebody else's, a folder each: System, Service, Client
+//!   service.rs   what such a system is on its nodes     daemons.rs  one that runs: in_lab.rs, on_hosts.rs
+//! ```
 
+mod daemons;
 pub mod demo;
 pub mod etcd;
-mod hosted;
 mod http;
+mod in_lab;
 mod json;
+mod on_hosts;
+mod options;
 mod service;
 
 use crate::client::System;
+use std::process::{Command, Stdio};
 
 /// Every system, in the order of `perjury list systems`.
 pub fn all() -> &'static [&'static dyn System] {
@@ -17,6 +26,19 @@ pub fn all() -> &'static [&'static dyn System] {
 /// The system of this name.
 pub fn find(name: &str) -> Option<&'static dyn System> {
     all().iter().copied().find(|system| system.name() == name)
+}
+
+/// What this machine lacks to run a system in a lab, and what would help; nothing if it is all there.
+pub fn lack(system: &dyn System) -> Option<String> {
+    let look = Command::new("/bin/sh")
+        .args(["-c", system.installed()])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    let name = system.name();
+    let why = || format!("{name} is not installed on this machine; `perjury lab install {name}` does it");
+    look.map_or(true, |status| !status.success()).then(why)
 }
 
 #[cfg(test)]

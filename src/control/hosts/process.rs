@@ -8,9 +8,21 @@ use nemesis::NodeState;
 pub enum Finder {
     /// Every process of this name, as `/proc/PID/comm` has it: at most 15 bytes.
     Name(String),
-    /// The process whose number stands in this file.
-    PidFile(String),
+    /// The processes whose numbers stand in these files, and all that descend from them.
+    PidFiles(Vec<String>),
 }
+
+/// Prints the processes in `$all` and everything that descends from them: the second word after the name is the parent.
+const FAMILY: &str = r#"[ -n "$all" ] && {
+kin="$all "; more=1
+table=$(for f in /proc/[0-9]*/stat; do s=; read -r s <$f || continue
+  set -f; set -- ${s%% *} ${s##*) }; set +f; echo $1:$3; done)
+while [ -n "$more" ]; do more=
+  for e in $table; do
+    case "$kin" in *" ${e%:*} "*) ;; *" ${e#*:} "*) kin="$kin${e%:*} "; more=1 ;; esac
+  done
+done
+for p in $kin; do echo $p; done; }"#;
 
 /// `pids`, which prints the service's processes, and what else the scripts below use.
 fn prelude(finder: &Finder) -> String {
@@ -20,7 +32,13 @@ fn prelude(finder: &Finder) -> String {
             "name={}\nfor f in /proc/[0-9]*/comm; do n=; read -r n <$f; [ \"$n\" = \"$name\" ] && {{ f=${{f%/comm}}; echo ${{f#/proc/}}; }}; done",
             quote(&name.chars().take(15).collect::<String>())
         ),
-        Finder::PidFile(file) => format!("p=; read -r p <{}; [ -n \"$p\" ] && echo $p", quote(file)),
+        Finder::PidFiles(files) => {
+            let files: Vec<String> = files.iter().map(|file| quote(file)).collect();
+            format!(
+                "all=; for f in {}; do p=; read -r p <$f; [ -n \"$p\" ] && alive $p && all=\"$all $p\"; done\n{FAMILY}",
+                files.join(" ")
+            )
+        }
     };
     // The state is the first word after the name, which is in brackets and may hold anything; the start is the 20th.
     format!(
@@ -61,7 +79,7 @@ pub fn list(finder: &Finder) -> String {
 
 /// Stops these processes (as `list` has printed them), and waits until every thread stands still.
 pub fn stop(listed: &str) -> String {
-    let none = prelude(&Finder::PidFile("/dev/null".into()));
+    let none = prelude(&Finder::PidFiles(Vec::new()));
     format!(
         "{none}{}for p in {listed}; do ours $p && kill -STOP ${{p%:*}}; done\ni=0\nwhile :; do moving=\n\
          for p in {listed}; do for t in /proc/${{p%:*}}/task/*/stat; do stat $t 2>/dev/null || continue\n\
@@ -74,7 +92,7 @@ pub fn stop(listed: &str) -> String {
 
 /// Lets these processes go on, those of them that are still the same.
 pub fn resume(listed: &str) -> String {
-    let none = prelude(&Finder::PidFile("/dev/null".into()));
+    let none = prelude(&Finder::PidFiles(Vec::new()));
     format!("{none}{}for p in {listed}; do ours $p && kill -CONT ${{p%:*}}; done\ntrue\n", ours())
 }
 
@@ -83,10 +101,11 @@ pub fn kill(finder: &Finder) -> String {
     // The number may be another process's soon.
     let forget = match finder {
         Finder::Name(_) => String::new(),
-        Finder::PidFile(file) => format!("rm -f {}; ", quote(file)),
+        Finder::PidFiles(files) => files.iter().map(|file| format!("rm -f {}; ", quote(file))).collect(),
     };
     format!(
-        "{}i=0\nwhile :; do all=$(pids); [ -n \"$all\" ] || {{ {forget}exit 0; }}; kill -KILL $all 2>/dev/null\n\
+        "{}i=0\nwhile :; do all=$(pids); [ -n \"$all\" ] || {{ {forget}exit 0; }}\n\
+         kill -STOP $all 2>/dev/null; all=\"$all $(pids)\"; kill -KILL $all 2>/dev/null\n\
          i=$((i + 1)); [ $i -lt 250 ] || break; moment; done\n\
          echo 'the signal has had no effect' >&2; exit 1\n",
         prelude(finder)

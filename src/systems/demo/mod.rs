@@ -15,7 +15,6 @@ mod disk;
 mod launch;
 mod lock;
 mod node;
-pub mod options;
 mod paxos;
 mod peers;
 mod primary;

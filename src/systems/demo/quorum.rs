@@ -20,9 +20,9 @@
 use super::disk::{Disk, Fsync};
 use super::launch::DemoCluster;
 use super::node::{Node, PATIENCE, Protocol};
-use super::options::Options;
 use super::wire::{Answer, ClientCall};
 use crate::client::{Claim, Running, Start, System, SystemOption};
+use crate::systems::options::Options;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 use std::collections::HashMap;

@@ -8,20 +8,18 @@
 mod api;
 mod client;
 
-use super::demo::options::Options;
-use super::hosted::HostedCluster;
+use super::daemons;
 use super::http::{Answer, Connection};
-use super::service::{Service, ServiceCluster, Way};
-use crate::client::{Claim, Client, HostsPlace, Place, Running, Start, System, SystemOption};
+use super::options::Options;
+use super::service::{Door, Part, Service, Way};
+use crate::client::{Claim, Client, Running, Start, System, SystemOption};
 use crate::control::clock::unix_ns;
-use crate::control::host::Host;
-use crate::control::hosts::HostCluster;
 use api::Status;
 use chrono::DateTime;
 use client::EtcdClient;
-use nemesis::{Cluster, Role};
+use nemesis::Role;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 const CLIENT_PORT: u16 = 2379;
@@ -103,6 +101,10 @@ impl System for Etcd {
         true
     }
 
+    fn installed(&self) -> &'static str {
+        "command -v etcd"
+    }
+
     fn claim(&self, with: &[(String, String)]) -> Result<Claim, String> {
         let text = if Config::new(with)?.serializable { "sequential" } else { "linearizable" };
         Ok(Claim { text: text.to_string(), honest: true })
@@ -114,83 +116,7 @@ impl System for Etcd {
 
     fn start(&self, start: &Start<'_>) -> Result<Box<dyn Running>, String> {
         let config = Config::new(start.with)?;
-        let capture = match start.place {
-            Place::Lab { capture } => capture,
-            Place::Hosts(place) => return on_hosts(place, config, start),
-            Place::Here => return Err("etcd needs nodes of its own: --lab N, or --nodes a,b,c".into()),
-        };
-        let cluster = ServiceCluster::start(start.nodes, start.dir, start.seed, capture.as_ref(), |hosts| {
-            let installed = hosts[0].sh("command -v etcd", Duration::from_secs(10));
-            installed.map_err(|_| {
-                "etcd is not installed on this machine; `perjury lab install etcd` does it".to_string()
-            })?;
-            let members = hosts.iter().map(|host| (host.name().to_string(), host.address().to_string()));
-            Ok(Members::new(config, members.collect()))
-        })?;
-        let version = cluster.ask(0, |way| cluster.service().version(way))?;
-        Ok(Box::new(EtcdCluster {
-            cluster,
-            workload: start.workload.to_string(),
-            serializable: config.serializable,
-            version,
-        }))
-    }
-}
-
-/// The members on other machines.
-fn on_hosts(place: &HostsPlace, config: Config, start: &Start<'_>) -> Result<Box<dyn Running>, String> {
-    let cluster = HostedCluster::start("etcd", place, start.dir, |members| Members::new(config, members))?;
-    let whole = || {
-        if place.no_db {
-            cluster
-                .ask(0, |way| cluster.service.clear(way))
-                .map_err(|e| format!("removing our keys: {e}"))?;
-        }
-        cluster.ask(0, |way| cluster.service.version(way))
-    };
-    let version = whole()?;
-    Ok(Box::new(HostedEtcd {
-        cluster,
-        workload: start.workload.to_string(),
-        serializable: config.serializable,
-        version,
-    }))
-}
-
-/// etcd on other machines.
-struct HostedEtcd {
-    cluster: HostedCluster<Members>,
-    workload: String,
-    serializable: bool,
-    version: String,
-}
-
-impl Running for HostedEtcd {
-    fn cluster(&self) -> &dyn Cluster {
-        &*self.cluster.cluster
-    }
-
-    fn shared(&self) -> Arc<dyn Cluster> {
-        Arc::<HostCluster>::clone(&self.cluster.cluster)
-    }
-
-    fn open(&self, _process: i64, node: usize, deadline: Instant) -> Result<Box<dyn Client>, String> {
-        let stream = self.cluster.dial(node, deadline)?;
-        let connection = Connection::new(stream, &self.cluster.cluster.nodes()[node]);
-        Ok(Box::new(EtcdClient::new(connection, &self.workload, self.serializable)))
-    }
-
-    fn version(&self) -> String {
-        self.version.clone()
-    }
-
-    /// None of this machine.
-    fn pids(&self) -> Vec<u32> {
-        Vec::new()
-    }
-
-    fn end(&self) -> Vec<String> {
-        self.cluster.end()
+        daemons::start(self, start, |members| Ok(Members::new(config, members)))
     }
 }
 
@@ -207,15 +133,6 @@ struct Members {
 impl Members {
     fn new(config: Config, members: Vec<(String, String)>) -> Members {
         Members { config, members, kept: Mutex::default() }
-    }
-
-    /// Removes what earlier runs have left in a cluster of somebody else: our own keys, and no others.
-    fn clear(&self, way: &Way<'_>) -> Result<(), String> {
-        let deadline = Instant::now() + Duration::from_secs(10);
-        let mut connection = Connection::new(way.dial(CLIENT_PORT, deadline)?, way.name);
-        connection.post("/v3/kv/deleterange", &api::ours(), deadline).map_err(|e| e.to_string())?;
-        let answer = connection.answer(deadline).map_err(|why| format!("{why:?}"))?;
-        if answer.status == 200 { Ok(()) } else { Err(format!("status {}", answer.status)) }
     }
 
     /// Asks the member something by the controller's way.
@@ -259,17 +176,14 @@ impl Members {
         let answer = self.ask(way, CLIENT_PORT, "/v3/maintenance/status", true, deadline)?;
         Status::read(&answer.body)
     }
-
-    fn version(&self, way: &Way<'_>) -> Result<String, String> {
-        let answer =
-            self.ask(way, CLIENT_PORT, "/version", false, Instant::now() + Duration::from_secs(3))?;
-        let version: serde_json::Value = serde_json::from_slice(&answer.body).map_err(|e| e.to_string())?;
-        Ok(version["etcdserver"].as_str().unwrap_or("unknown").to_string())
-    }
 }
 
 impl Service for Members {
-    fn start_command(&self, node: usize) -> String {
+    fn parts(&self) -> Vec<Part> {
+        vec![Part::new("etcd")]
+    }
+
+    fn start_command(&self, node: usize, _: usize, _: bool) -> String {
         let (name, address) = &self.members[node];
         let all: Vec<String> = self
             .members
@@ -292,20 +206,12 @@ impl Service for Members {
         PEER_PORT
     }
 
-    fn client_port(&self) -> u16 {
-        CLIENT_PORT
+    fn logs(&self) -> Vec<String> {
+        vec![LOG.to_string()]
     }
 
-    fn logs(&self) -> &'static [&'static str] {
-        &[LOG]
-    }
-
-    fn data(&self) -> &'static [&'static str] {
-        &[DATA]
-    }
-
-    fn program(&self) -> &'static str {
-        "etcd"
+    fn data(&self) -> Vec<String> {
+        vec![DATA.to_string()]
     }
 
     /// By the port of its peers, which it opens before it has found any.
@@ -322,13 +228,34 @@ impl Service for Members {
         Ok(Some(Role { primary: status.leads(), term: status.term() }))
     }
 
-    fn clock_offset(&self, way: &Way<'_>) -> Result<i64, String> {
+    fn clock_offset(&self, way: &Way<'_>) -> Result<Option<i64>, String> {
         let before = unix_ns(SystemTime::now());
         let answer = self.ask(way, PEER_PORT, "/version", false, Instant::now() + PATIENCE)?;
         let after = unix_ns(SystemTime::now());
         let date = answer.date.ok_or("its answer has no date")?;
         let date = DateTime::parse_from_rfc2822(&date).map_err(|e| format!("the date {date:?}: {e}"))?;
-        Ok(least_offset(date.timestamp(), before, after))
+        Ok(Some(least_offset(date.timestamp(), before, after)))
+    }
+
+    fn version(&self, way: &Way<'_>) -> Result<String, String> {
+        let answer =
+            self.ask(way, CLIENT_PORT, "/version", false, Instant::now() + Duration::from_secs(3))?;
+        let version: serde_json::Value = serde_json::from_slice(&answer.body).map_err(|e| e.to_string())?;
+        Ok(version["etcdserver"].as_str().unwrap_or("unknown").to_string())
+    }
+
+    /// Our own keys, and no others.
+    fn clear(&self, way: &Way<'_>) -> Result<(), String> {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        let mut connection = Connection::new(way.dial(CLIENT_PORT, deadline)?, way.name);
+        connection.post("/v3/kv/deleterange", &api::ours(), deadline).map_err(|e| e.to_string())?;
+        let answer = connection.answer(deadline).map_err(|why| format!("{why:?}"))?;
+        if answer.status == 200 { Ok(()) } else { Err(format!("status {}", answer.status)) }
+    }
+
+    fn open(&self, door: &Door<'_>) -> Result<Box<dyn Client>, String> {
+        let connection = Connection::new(door.dial(door.node, CLIENT_PORT)?, door.name);
+        Ok(Box::new(EtcdClient::new(connection, door.workload, self.config.serializable)))
     }
 }
 
@@ -337,49 +264,6 @@ impl Service for Members {
 fn least_offset(date: i64, before: i64, after: i64) -> i64 {
     let (low, high) = (date * 1_000_000_000 - after, (date + 1) * 1_000_000_000 - before);
     if low > 0 { low } else { high.min(0) }
-}
-
-/// A running cluster of etcd.
-struct EtcdCluster {
-    cluster: Arc<ServiceCluster<Members>>,
-    workload: String,
-    serializable: bool,
-    version: String,
-}
-
-impl Running for EtcdCluster {
-    fn cluster(&self) -> &dyn Cluster {
-        &*self.cluster
-    }
-
-    fn shared(&self) -> Arc<dyn Cluster> {
-        Arc::<ServiceCluster<Members>>::clone(&self.cluster)
-    }
-
-    fn open(&self, _process: i64, node: usize, deadline: Instant) -> Result<Box<dyn Client>, String> {
-        let stream = self.cluster.dial(node, deadline)?;
-        let connection = Connection::new(stream, &self.cluster.nodes()[node]);
-        Ok(Box::new(EtcdClient::new(connection, &self.workload, self.serializable)))
-    }
-
-    fn version(&self) -> String {
-        self.version.clone()
-    }
-
-    fn pids(&self) -> Vec<u32> {
-        self.cluster.pids()
-    }
-
-    fn end(&self) -> Vec<String> {
-        self.cluster.end()
-    }
-}
-
-impl Drop for EtcdCluster {
-    fn drop(&mut self) {
-        // The nemesis may still hold the cluster; its processes end here all the same.
-        self.cluster.end();
-    }
 }
 
 #[cfg(test)]

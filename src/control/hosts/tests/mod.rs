@@ -230,8 +230,12 @@ fn a_process_stands_still_goes_on_dies_and_is_started_again() {
     let net = Net::new(1, PATH);
     let file = net.dir.path().join("pid").display().to_string();
     let start = format!("setsid sleep 1000 >/dev/null 2>&1 </dev/null & echo $! >{}", quote(&file));
-    let service =
-        Service { finder: Finder::PidFile(file), start: Some(start), ready: Some("true".into()), port: 22 };
+    let service = Service {
+        finder: Finder::PidFiles(vec![file]),
+        start: Some(start),
+        ready: Some("true".into()),
+        port: 22,
+    };
     let cluster = HostCluster::new(net.hosts(), vec![service], "00000001", NO_LEASE, None).unwrap();
     let state = || cluster.state(0).unwrap();
     assert_eq!(state(), NodeState::Dead);
@@ -479,7 +483,7 @@ fn a_cluster_of_somebody_else_is_used_and_left_running() {
 
 /// What their etcd is doing, by name: only ours would have a file.
 fn process_state(net: &Net) -> String {
-    let look = super::process::state(&Finder::PidFile("/run/theirs/pid".into()));
+    let look = super::process::state(&Finder::PidFiles(vec!["/run/theirs/pid".into()]));
     let file = "for f in /proc/[0-9]*/cwd; do [ $(readlink $f) = /run/theirs ] && f=${f%/cwd} && echo ${f#/proc/} >/run/theirs/pid; done";
     net.hosts()[0].sh(&format!("{{ {file}; }} 2>/dev/null; {look}"), LONG).unwrap()
 }

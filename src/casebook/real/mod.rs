@@ -1,0 +1,11 @@
+//! The casebook of real systems: what databases do that people run, each case in a lab of its own.
+//!
+//! A file for each system; what each case sets up, and why its verdict follows, is told in `docs/casebook.md`.
+
+use super::case::Case;
+
+/// Every case, in the order in which they are run. A new one is one constant and one line here.
+pub fn cases() -> &'static [Case] {
+    static CASES: &[Case] = &[];
+    CASES
+}

@@ -138,7 +138,7 @@ pub fn offset(pid: u32) -> Result<i64, String> {
         i64::from_le_bytes(image[at..at + 8].try_into().expect("eight bytes"))
     };
     let (began, added, faster) = (number(0), number(1), number(2));
-    let gained = i128::from(unix_ns(SystemTime::now()) - began) * i128::from(faster) >> 32;
+    let gained = (i128::from(unix_ns(SystemTime::now()) - began) * i128::from(faster)) >> 32;
     Ok(added.saturating_add(i64::try_from(gained).unwrap_or(i64::MAX)))
 }
 

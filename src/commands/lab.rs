@@ -72,7 +72,11 @@ fn exec(node: &str, name: Option<&str>, command: &[String]) -> Result<u8, Failur
 }
 
 /// Packages of systems whose name is not their package's.
-const PACKAGES: [(&str, &[&str]); 1] = [("etcd", &["etcd-server"])];
+const PACKAGES: [(&str, &[&str]); 3] = [
+    ("etcd", &["etcd-server"]),
+    ("zookeeper", &["zookeeper"]),
+    ("redis", &["redis-server", "redis-sentinel"]),
+];
 
 /// A script that tells a package's own scripts to start no daemon.
 const POLICY: &str = "/usr/sbin/policy-rc.d";

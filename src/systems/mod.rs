@@ -5,22 +5,35 @@
 //!   service.rs   what such a system is on its nodes     daemons.rs  one that runs: in_lab.rs, on_hosts.rs
 //! ```
 
+#[cfg(test)]
+mod conformance;
 mod daemons;
 pub mod demo;
+mod dialogue;
 pub mod etcd;
 mod http;
 mod in_lab;
 mod json;
 mod on_hosts;
 mod options;
+pub mod redis;
 mod service;
+pub mod zookeeper;
 
 use crate::client::System;
 use std::process::{Command, Stdio};
 
 /// Every system, in the order of `perjury list systems`.
 pub fn all() -> &'static [&'static dyn System] {
-    &[&demo::DemoPaxos, &demo::DemoQuorum, &demo::DemoPrimary, &demo::DemoLock, &etcd::Etcd]
+    &[
+        &demo::DemoPaxos,
+        &demo::DemoQuorum,
+        &demo::DemoPrimary,
+        &demo::DemoLock,
+        &etcd::Etcd,
+        &zookeeper::ZooKeeper,
+        &redis::Redis,
+    ]
 }
 
 /// The system of this name.

@@ -62,7 +62,6 @@ impl<'a> Way<'a> {
     }
 
     /// Runs a shell command on the node, which must end with exit code 0 in that time, and gives what it printed.
-    #[expect(dead_code, reason = "for systems that are set up by commands")]
     pub fn sh(&self, command: &str, patience: Duration) -> Result<String, String> {
         Ok((self.sh)(command, patience)?)
     }

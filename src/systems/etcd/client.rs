@@ -94,126 +94,27 @@ impl Client for EtcdClient {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use history::Value;
-    use std::io::{ErrorKind, Read, Write};
-    use std::net::{TcpListener, TcpStream};
-    use std::sync::mpsc::{Receiver, channel};
-    use std::time::Duration;
+    use crate::systems::conformance::{Protocol, conforms};
 
-    /// What the stub server does with the one request that it accepts.
-    #[derive(Clone, Copy, Debug, PartialEq)]
-    enum Stub {
-        ClosesBeforeReading,
-        ClosesAfterReading,
-        ClosesAfterHalfAnAnswer,
-        SaysNonsense,
-        SaysTwoThings,
-        Refuses,
-        AnswersLate,
-    }
-
-    const DONE: &str = "HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\n{\"header\":{}}";
-
-    /// Reads requests until nothing more comes; how many there were.
-    fn requests(stream: &mut TcpStream, one: bool) -> usize {
-        let (mut seen, mut piece) = (Vec::new(), [0; 4096]);
-        let mut count = 0;
-        stream.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
-        while !(one && count == 1) {
-            match stream.read(&mut piece) {
-                Ok(0) => break,
-                Ok(n) => seen.extend_from_slice(&piece[..n]),
-                Err(e) if e.kind() == ErrorKind::ConnectionReset => break,
-                Err(e) => panic!("the client neither asks nor goes: {e}"),
-            }
-            let text = String::from_utf8_lossy(&seen);
-            count = text.matches("POST ").count() - usize::from(!text.trim_end().ends_with('}'));
-        }
-        count
-    }
-
-    /// Serves one connection; the number of connections and of requests that it ever saw.
-    fn serve(stub: Stub, listener: TcpListener, asked: &Receiver<()>) -> (usize, usize) {
-        let (mut stream, _) = listener.accept().unwrap();
-        let mut count = 0;
-        if stub != Stub::ClosesBeforeReading {
-            count = requests(&mut stream, true);
-            let answer = match stub {
-                Stub::ClosesBeforeReading | Stub::ClosesAfterReading => String::new(),
-                Stub::ClosesAfterHalfAnAnswer => DONE[..DONE.len() - 5].to_string(),
-                Stub::SaysNonsense => "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nno!?".to_string(),
-                Stub::SaysTwoThings => DONE.repeat(2),
-                Stub::Refuses => {
-                    let body = r#"{"code":14,"message":"etcdserver: no leader"}"#;
-                    format!(
-                        "HTTP/1.1 503 No\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
-                        body.len()
-                    )
-                }
-                Stub::AnswersLate => {
-                    asked.recv().unwrap();
-                    DONE.to_string()
-                }
-            };
-            stream.write_all(answer.as_bytes()).unwrap();
-            if matches!(stub, Stub::SaysNonsense | Stub::SaysTwoThings | Stub::Refuses | Stub::AnswersLate) {
-                // The connection stays open: whatever the client does next, it must not ask again.
-                count += requests(&mut stream, false);
-            }
-        }
-        drop(stream);
-        listener.set_nonblocking(true).unwrap();
-        (1 + usize::from(listener.accept().is_ok()), count)
-    }
-
-    fn check(stub: Stub, f: &str) -> Completion {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        let (ask, asked) = channel();
-        let server = std::thread::spawn(move || serve(stub, listener, &asked));
-        let soon = Instant::now() + Duration::from_secs(5);
-        let call = Call { f: f.into(), key: Some("x".into()), value: Value::Int(3) };
-        let stream = TcpStream::connect(address).unwrap();
-        let mut client = EtcdClient::new(Connection::new(stream, "n1"), "register", false);
-        let completion = if stub == Stub::AnswersLate {
-            let first = client.invoke(&call, Instant::now() + Duration::from_millis(20));
-            assert!(matches!(first, Completion::Info { late: true, .. }), "{first:?}");
-            assert!(!client.alive(), "no other call may be made on this session");
-            assert!(matches!(client.invoke(&call, soon), Completion::Fail(_)));
-            ask.send(()).unwrap();
-            client.late(soon)
-        } else {
-            let completion = client.invoke(&call, soon);
-            assert!(!client.alive(), "{stub:?}");
-            assert!(matches!(client.invoke(&call, soon), Completion::Fail(_)));
-            completion
+    #[test]
+    fn a_client_asks_once_and_in_doubt_says_that_it_does_not_know() {
+        let answer = |head: &str, body: &str| {
+            format!("HTTP/1.1 {head}\r\nContent-Length: {}\r\n\r\n{body}", body.len()).into_bytes()
         };
-        drop(client);
-        let (connections, requests) = server.join().unwrap();
-        assert_eq!(connections, 1, "{stub:?}: a client never dials again");
-        assert!(requests <= 1, "{stub:?}: a client never asks again, and {requests} requests came");
-        completion
-    }
-
-    #[test]
-    fn a_lost_write_is_unknown_and_a_lost_read_did_not_happen() {
-        for stub in [
-            Stub::ClosesBeforeReading,
-            Stub::ClosesAfterReading,
-            Stub::ClosesAfterHalfAnAnswer,
-            Stub::SaysNonsense,
-            Stub::SaysTwoThings,
-            Stub::Refuses,
-        ] {
-            let write = check(stub, "write");
-            assert!(matches!(write, Completion::Info { late: false, .. }), "{stub:?}: {write:?}");
-            let read = check(stub, "read");
-            assert!(matches!(read, Completion::Fail(_)), "{stub:?}: {read:?}");
-        }
-    }
-
-    #[test]
-    fn an_answer_after_the_deadline_still_completes_its_call() {
-        assert_eq!(check(Stub::AnswersLate, "write"), Completion::ok(Value::Int(3)));
+        conforms(&Protocol {
+            open: |stream, _| Ok(Box::new(EtcdClient::new(Connection::new(stream, "n1"), "register", false))),
+            hello: |_| {},
+            requests: |seen| {
+                let text = String::from_utf8_lossy(seen);
+                let begun = text.matches("POST ").count();
+                begun.saturating_sub(usize::from(!text.trim_end().ends_with('}')))
+            },
+            written: answer("200 OK", r#"{"header":{}}"#),
+            unclear: answer(
+                "503 No\r\nConnection: close",
+                r#"{"code":14,"message":"etcdserver: no leader"}"#,
+            ),
+            nonsense: answer("200 OK", "no!?"),
+        });
     }
 }

@@ -1,5 +1,6 @@
-//! The port through which a cluster is hurt and probed. Adapters: local processes, later SSH hosts and the lab.
+//! The port through which a cluster is hurt and probed. Adapters: local processes, the lab, and hosts over SSH.
 
+use crate::ports::{Disks, Files, Freezer, Logs, Members, Parts};
 use std::time::Duration;
 
 /// One end of a directed link.
@@ -91,7 +92,7 @@ pub const MILLION: u32 = 1_000_000;
 pub enum NodeState {
     /// It runs.
     Running,
-    /// It is stopped by SIGSTOP (state T).
+    /// It is stopped by SIGSTOP (state T), or frozen.
     Stopped,
     /// It has no process.
     Dead,
@@ -163,4 +164,34 @@ pub trait Cluster: Send + Sync {
 
     /// What a node thinks it is. `None` if the system has no such roles.
     fn role(&self, node: usize) -> Result<Option<Role>, String>;
+
+    /// Disks of their own, below the nodes' data.
+    fn disks(&self) -> Result<&dyn Disks, String> {
+        Err("its nodes have no disks of their own".into())
+    }
+
+    /// The nodes' files.
+    fn files(&self) -> Result<&dyn Files, String> {
+        Err("which of its files matter is not known".into())
+    }
+
+    /// The daemons of each node.
+    fn parts(&self) -> Result<&dyn Parts, String> {
+        Err("its nodes have one process each".into())
+    }
+
+    /// A freezer for whole nodes.
+    fn freezer(&self) -> Result<&dyn Freezer, String> {
+        Err("its nodes cannot be frozen".into())
+    }
+
+    /// The membership of the system.
+    fn members(&self) -> Result<&dyn Members, String> {
+        Err("this system offers no change of its members".into())
+    }
+
+    /// The nodes' logs.
+    fn logs(&self) -> Result<&dyn Logs, String> {
+        Err("its logs cannot be read while it runs".into())
+    }
 }

@@ -42,6 +42,8 @@ pub enum Claim {
     Reach,
     /// How long links take.
     Delay,
+    /// Who belongs to the system.
+    Members,
 }
 
 /// A request that a fault wants to be made.

@@ -2,15 +2,17 @@
 
 use crate::cluster::NodeState;
 use crate::fault::{Claim, Drive, Fault, Site};
+use crate::pause::{state, whom};
 use crate::trigger::Trigger;
 use history::Event;
 use std::time::Duration;
 
-/// Nodes that die, at once or on a cue, and are started again when it is healed.
+/// Nodes that die, or one daemon of several on each, at once or on a cue, and are started again when it is healed.
 #[derive(Clone, Debug)]
 pub struct Kill {
     nodes: Vec<usize>,
     primary: bool,
+    part: Option<String>,
     cue: Cue,
 }
 
@@ -27,19 +29,28 @@ enum Cue {
 impl Kill {
     /// These nodes, at once; `primary` says that the primary is among them.
     pub fn new(nodes: Vec<usize>, primary: bool) -> Kill {
-        Kill { nodes, primary, cue: Cue::AtOnce }
+        Kill { nodes, primary, part: None, cue: Cue::AtOnce }
     }
 
     /// These nodes, when `trigger` fires, or after `latest` if it does not.
     pub fn on(nodes: Vec<usize>, primary: bool, trigger: Trigger, latest: Duration) -> Kill {
-        Kill { nodes, primary, cue: Cue::On(trigger, latest) }
+        Kill { nodes, primary, part: None, cue: Cue::On(trigger, latest) }
+    }
+
+    /// Only this part of each node: `patroni`, and not its `postgres`.
+    pub fn part(self, part: &str) -> Kill {
+        Kill { part: Some(part.to_string()), ..self }
     }
 
     fn strike(&mut self, site: &Site<'_>) -> Result<(), String> {
         for &node in &self.nodes {
-            site.journal.kill(site.id, node)?;
+            site.journal.kill(site.id, node, self.part.as_deref())?;
         }
         Ok(())
+    }
+
+    fn whom(&self, site: &Site<'_>) -> String {
+        whom(site, &self.nodes, self.part.as_deref())
     }
 }
 
@@ -53,7 +64,7 @@ impl Fault for Kill {
     }
 
     fn hits_primary(&self) -> bool {
-        self.primary
+        self.primary && self.part.is_none()
     }
 
     fn claims(&self) -> Vec<Claim> {
@@ -62,7 +73,7 @@ impl Fault for Kill {
 
     fn inject(&mut self, site: &Site<'_>) -> Result<String, String> {
         let primary = if self.primary { " (primary)" } else { "" };
-        let names = site.names(&self.nodes);
+        let names = self.whom(site);
         match &self.cue {
             Cue::On(..) => Ok(format!("{names}{primary} to be killed on its cue")),
             Cue::AtOnce | Cue::Fired(_) | Cue::Done => {
@@ -89,11 +100,11 @@ impl Fault for Kill {
             }
             Cue::On(..) => {
                 self.strike(site)?;
-                Ok(Drive::Fired(format!("{} killed, without its cue", site.names(&self.nodes))))
+                Ok(Drive::Fired(format!("{} killed, without its cue", self.whom(site))))
             }
             Cue::Fired(words) => {
                 self.strike(site)?;
-                Ok(Drive::Fired(format!("{words}; {} killed", site.names(&self.nodes))))
+                Ok(Drive::Fired(format!("{words}; {} killed", self.whom(site))))
             }
             Cue::AtOnce | Cue::Done => Ok(Drive::Idle),
         }
@@ -101,16 +112,16 @@ impl Fault for Kill {
 
     fn bit(&mut self, site: &Site<'_>) -> Result<Option<String>, String> {
         for &node in &self.nodes {
-            if site.cluster().state(node)? != NodeState::Dead {
+            if state(site, node, self.part.as_deref())? != NodeState::Dead {
                 return Ok(None);
             }
         }
-        Ok(Some(format!("{}: no process", site.names(&self.nodes))))
+        Ok(Some(format!("{}: no process", self.whom(site))))
     }
 
     fn healed(&mut self, site: &Site<'_>) -> Result<bool, String> {
         for &node in &self.nodes {
-            if site.cluster().state(node)? == NodeState::Dead {
+            if state(site, node, self.part.as_deref())? == NodeState::Dead {
                 return Ok(false);
             }
         }

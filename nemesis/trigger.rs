@@ -16,6 +16,8 @@ pub enum Trigger {
     },
     /// A node became primary, or stopped to be.
     RoleChanged,
+    /// A node logged a line with this text in it. Somebody must read the logs for it.
+    Logged(String),
 }
 
 impl Trigger {
@@ -35,9 +37,18 @@ impl Trigger {
                     None => format!("{} {} was acknowledged through {by}", event.f, event.value),
                 })
             }
+            Trigger::Logged(text) => {
+                let by = event.node.as_ref()?;
+                let nemesis = matches!(event.process, Process::Other(_));
+                let line = event.value.as_text().filter(|line| line.contains(text.as_str()))?;
+                (nemesis && event.f == "log").then(|| format!("{by} logged: {line}"))
+            }
             Trigger::RoleChanged => {
                 let nemesis = matches!(event.process, Process::Other(_));
-                (nemesis && event.f == "role").then(|| format!("the role changed: {}", event.value))
+                (nemesis && event.f == "role").then(|| {
+                    let roles = event.value.as_text().unwrap_or("nobody is primary");
+                    format!("the role changed: {roles}")
+                })
             }
         }
     }

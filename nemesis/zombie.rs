@@ -75,7 +75,7 @@ impl Fault for Zombie {
     }
 
     fn inject(&mut self, site: &Site<'_>) -> Result<String, String> {
-        site.journal.pause(site.id, self.node)?;
+        site.journal.pause(site.id, self.node, None)?;
         let primary = if self.primary { " (primary)" } else { "" };
         Ok(format!("{}{primary} stopped until others have written", site.name(self.node)))
     }

@@ -100,6 +100,8 @@ pub enum Place {
     Lab {
         /// Links whose packets are written to a file.
         capture: Option<Links>,
+        /// Whether each node has a file system of its own for its data.
+        disk: bool,
     },
     /// Other machines.
     Hosts(HostsPlace),

@@ -12,7 +12,7 @@ pub fn sentences(history: &History, faults: &[FaultRecord], run: Option<&RunInfo
             let bitten: BTreeSet<&str> =
                 faults.iter().filter(|fault| fault.bit.is_some()).map(|fault| fault.kind.as_str()).collect();
             let missing: Vec<&str> =
-                nemesis::kinds().iter().copied().filter(|kind| !bitten.contains(kind)).collect();
+                nemesis::usual().iter().copied().filter(|kind| !bitten.contains(kind)).collect();
             if !missing.is_empty() {
                 said.push(format!("No fault of these kinds was in force: {}.", missing.join(", ")));
             }
@@ -25,7 +25,14 @@ pub fn sentences(history: &History, faults: &[FaultRecord], run: Option<&RunInfo
             if !untouched.is_empty() {
                 said.push(format!("No fault touched {}.", untouched.join(", ")));
             }
-            said.push("The nodes share one machine: no loss of power, no full or failing disk, no network but loopback.".to_string());
+            // What has bitten has happened, whether the nodes share a machine or not.
+            let power = if bitten.contains("power") { "" } else { "no loss of power, " };
+            let disk = if bitten.iter().any(|kind| kind.starts_with("disk-")) {
+                ""
+            } else {
+                "no full or failing disk, "
+            };
+            said.push(format!("The nodes share one machine: {power}{disk}no network but loopback."));
         }
         None if faults.is_empty() => {
             said.push(

@@ -13,7 +13,6 @@
 mod cas_register;
 mod combine;
 mod counter;
-mod delivery;
 mod draw;
 mod generator;
 mod keys;

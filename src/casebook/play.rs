@@ -187,7 +187,7 @@ pub fn lack(case: &Case) -> Option<String> {
 
 /// Where the nodes of a case are: a real system has a lab of its own.
 fn place(system: &dyn System) -> Place {
-    if system.needs_nodes() { Place::Lab { capture: None } } else { Place::Here }
+    if system.needs_nodes() { Place::Lab { capture: None, disk: false } } else { Place::Here }
 }
 
 fn test_config(case: &Case, parts: &Parts, seed: u64, seconds: u64) -> RunConfig {
@@ -199,7 +199,7 @@ fn test_config(case: &Case, parts: &Parts, seed: u64, seconds: u64) -> RunConfig
         // What people run takes longer to answer, to elect and to recover than a specimen.
         op_timeout: Duration::from_millis(if case.real() { 1000 } else { 200 }),
         time_limit: Duration::from_secs(seconds),
-        nemesis: case.faults.to_vec(),
+        nemesis: case.faults.iter().filter_map(|kind| nemesis::Wanted::plain(kind)).collect(),
         nemesis_interval: Duration::from_millis(if case.real() { 4000 } else { 1500 }),
         place: place(parts.system),
         progress: ProgressMode::Quiet,

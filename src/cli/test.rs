@@ -36,6 +36,9 @@ pub struct TestArgs {
     /// With --lab: write the packets of these links to links.pcap: `all`, or `n1-n2,n3-clients`.
     #[arg(long, value_name = "LINKS", env = "PERJURY_CAPTURE", requires = "lab")]
     pub capture: Option<String>,
+    /// With --lab: give each node a file system of its own for its data; power and disk-… among the faults imply it.
+    #[arg(long)]
+    pub disk: bool,
     /// Options of the system: key=value (repeatable).
     #[arg(long = "with", value_name = "KEY=VALUE", value_parser = pair)]
     #[serde(deserialize_with = "table")]
@@ -58,7 +61,8 @@ pub struct TestArgs {
     /// How long a client waits for an answer.
     #[arg(long, value_name = "TIME", env = "PERJURY_OP_TIMEOUT")]
     pub op_timeout: Option<Span>,
-    /// Kinds of fault, separated by commas, or `all`, or `none` (`perjury list faults`).
+    /// Faults, separated by commas: kinds (`perjury list faults`), `all` that are usual, or `none`; KIND@CUE waits for
+    /// write, other-write, role or log:TEXT, and pause:PART and kill:PART are aimed at one daemon of several.
     #[arg(long, value_name = "KINDS", env = "PERJURY_NEMESIS", value_delimiter = ',')]
     pub nemesis: Option<Vec<String>>,
     /// Mean time between two acts of the nemesis.

@@ -150,9 +150,10 @@ pub fn run(args: &DoctorArgs) -> Result<u8, Failure> {
     let mut asked: Vec<&str> = Vec::new();
     for kind in &args.nemesis {
         let known = nemesis::kinds();
-        match known.iter().find(|known| *known == kind) {
+        let name = kind.split(['@', ':']).next().unwrap_or_default();
+        match known.iter().find(|known| **known == name) {
             Some(kind) => asked.push(kind),
-            None if kind == "all" => asked.extend(known),
+            None if kind == "all" => asked.extend(nemesis::usual()),
             None if kind == "none" => asked.clear(),
             None => return Err(no_such("fault", kind, known.iter().copied().chain(["all", "none"]))),
         }
@@ -265,7 +266,7 @@ mod tests {
             "uid=0\nuser=root\ncaps=000001ffffffffff\nrun=yes\nhas-setsid=yes\nhas-nc=yes\nhas-tc=yes\nhas-ip=yes\n\
              firewall=nft\nnetem=yes\nkeeper=chrony\n",
         );
-        for kind in nemesis::kinds().iter().filter(|kind| !nemesis::needs_packets(kind)) {
+        for kind in nemesis::kinds().iter().filter(|kind| nemesis::needs(kind) != nemesis::Needs::Packets) {
             assert_eq!(whole.lacks(kind), [""; 0], "{kind}");
         }
         assert_eq!(whole.note("clock"), "stops chrony meanwhile; cannot drift (package adjtimex)");

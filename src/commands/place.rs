@@ -8,10 +8,22 @@ use crate::control::reach;
 use crate::exit::Failure;
 use crate::run::RunConfig;
 use crate::systems;
+use nemesis::{Needs, Wanted};
 
 /// Kinds of fault that are done to other machines unless others are asked for: none that changes a machine's clock or
 /// needs a kernel with netem.
 const USUAL: [&str; 4] = ["partition", "pause", "kill", "zombie"];
+
+/// Kinds that end processes, or may, and start them again.
+const ENDING: [&str; 8] =
+    ["kill", "power", "disk-full", "disk-hang", "disk-read-only", "bit-flip", "truncate", "member"];
+
+/// Gives the nodes of a lab disks of their own if a fault needs them.
+pub fn give_disks(config: &mut RunConfig) {
+    if let Place::Lab { disk, .. } = &mut config.place {
+        *disk |= config.nemesis.iter().any(|wanted| nemesis::needs(wanted.kind) == Needs::Disks);
+    }
+}
 
 /// Puts into the configuration where the nodes are and how many.
 pub fn resolve(args: &TestArgs, system: &dyn System, config: &mut RunConfig) -> Result<(), Failure> {
@@ -29,13 +41,14 @@ pub fn resolve(args: &TestArgs, system: &dyn System, config: &mut RunConfig) -> 
         config.nodes = nodes;
         let capture = args.capture.as_deref().map(links).transpose();
         let capture = capture.map_err(|why| Failure::usage(format!("--capture: {why}")))?;
-        config.place = Place::Lab { capture };
+        config.place = Place::Lab { capture, disk: args.disk };
     } else if let Some(nodes) = named {
         if !system.needs_nodes() {
             return Err(only_here(system, "--nodes"));
         }
         config.nodes = nodes.len();
-        config.nemesis = USUAL.into_iter().filter(|kind| !args.no_db || *kind != "kill").collect();
+        let usual = USUAL.into_iter().filter(|kind| !args.no_db || *kind != "kill");
+        config.nemesis = usual.filter_map(Wanted::plain).collect();
         config.place = Place::Hosts(HostsPlace { nodes, ssh: args.ssh.clone(), no_db: args.no_db });
     } else if system.needs_nodes() {
         return Err(Failure::usage(format!(
@@ -53,6 +66,9 @@ pub fn resolve(args: &TestArgs, system: &dyn System, config: &mut RunConfig) -> 
     if args.capture.is_some() && args.lab.is_none() {
         return Err(Failure::usage("--capture: only the links of a lab carry packets (--lab N)"));
     }
+    if args.disk && args.lab.is_none() {
+        return Err(Failure::usage("--disk: only the nodes of a lab are given disks (--lab N)"));
+    }
     let hosts = matches!(config.place, Place::Hosts(_));
     if !hosts && (args.no_db || args.ssh != SshArgs::default()) {
         return Err(Failure::usage(
@@ -68,9 +84,15 @@ pub fn resolve(args: &TestArgs, system: &dyn System, config: &mut RunConfig) -> 
 /// After the faults are known: what cannot be done to a cluster of somebody else.
 pub fn check_faults(config: &RunConfig) -> Result<(), Failure> {
     match &config.place {
-        Place::Hosts(place) if place.no_db && config.nemesis.contains(&"kill") => Err(Failure::usage(
-            "--no-db: how the system is started is not known, so it cannot be killed (leave kill out of --nemesis)",
-        )),
+        Place::Hosts(place) if place.no_db => {
+            match config.nemesis.iter().find(|wanted| ENDING.contains(&wanted.kind)) {
+                Some(wanted) => Err(Failure::usage(format!(
+                    "--no-db: how the system is started is not known, so it cannot be killed (leave {} out of --nemesis)",
+                    wanted.kind
+                ))),
+                None => Ok(()),
+            }
+        }
         Place::Hosts(_) | Place::Here | Place::Lab { .. } => Ok(()),
     }
 }
@@ -103,9 +125,10 @@ pub fn lines(config: &RunConfig) -> (Vec<(&'static str, toml::Value)>, Vec<(&'st
     let number = toml::Value::Integer(config.nodes as i64);
     match &config.place {
         Place::Here => (vec![("nodes", number)], Vec::new()),
-        Place::Lab { capture } => {
+        Place::Lab { capture, disk } => {
             let capture = capture.as_ref().map(|links| ("capture", toml::Value::String(links.to_string())));
-            (std::iter::once(("lab", number)).chain(capture).collect(), Vec::new())
+            let disk = disk.then_some(("disk", toml::Value::Boolean(true)));
+            (std::iter::once(("lab", number)).chain(capture).chain(disk).collect(), Vec::new())
         }
         Place::Hosts(place) => {
             let names = place.nodes.iter().cloned().map(toml::Value::String).collect();
@@ -122,9 +145,10 @@ pub fn flags(config: &RunConfig, usual: usize) -> String {
     match &config.place {
         Place::Here if config.nodes == usual => String::new(),
         Place::Here => format!(" --nodes {}", config.nodes),
-        Place::Lab { capture } => {
+        Place::Lab { capture, disk } => {
             let capture = capture.as_ref().map_or(String::new(), |links| format!(" --capture {links}"));
-            format!(" --lab {}{capture}", config.nodes)
+            let disk = if *disk { " --disk" } else { "" };
+            format!(" --lab {}{capture}{disk}", config.nodes)
         }
         Place::Hosts(place) => {
             let HostsPlace { nodes, ssh, no_db } = place;

@@ -14,6 +14,7 @@ use crate::store::Run;
 use crate::systems;
 use checker::Rung;
 use history::results::{RunInfo, Verdict};
+use nemesis::{Needs, Wanted};
 use std::fmt::Write;
 use std::hash::{BuildHasher, RandomState};
 use std::path::PathBuf;
@@ -93,9 +94,11 @@ fn one(
     let info = info(config, resolved, &lines)?;
     let record = crate::run::run(config, run.dir(), &signals.stop).map_err(stage_failure)?;
     let unhealed = record.unhealed.clone();
+    let mut kinds: Vec<&'static str> = config.nemesis.iter().map(|wanted| wanted.kind).collect();
+    kinds.dedup();
     let purpose = Purpose {
         workload,
-        nemesis: &config.nemesis,
+        nemesis: &kinds,
         thresholds: Some(&resolved.thresholds),
         question: conclude::question(workload, resolved.timeout)?,
         info,
@@ -146,10 +149,11 @@ fn resolve(args: TestArgs) -> Result<Resolved, Failure> {
     config.op_timeout = args.op_timeout.map_or(config.op_timeout, |span| span.0);
     config.nemesis_interval = args.nemesis_interval.map_or(config.nemesis_interval, |span| span.0);
     if let Some(kinds) = &args.nemesis {
-        config.nemesis = kinds_of_fault(kinds, config.nodes, matches!(config.place, Place::Lab { .. }))?;
+        config.nemesis = wanted(kinds, config.nodes, &config.place)?;
     } else {
-        config.nemesis.retain(|kind| nemesis::nodes_min(kind) <= config.nodes);
+        config.nemesis.retain(|wanted| nemesis::nodes_min(wanted.kind) <= config.nodes);
     }
+    place::give_disks(&mut config);
     place::check_faults(&config)?;
     config.progress = match args.progress {
         _ if args.quiet => ProgressMode::Quiet,
@@ -201,37 +205,50 @@ fn concurrency(text: &str, nodes: usize) -> Result<usize, Failure> {
     }
 }
 
-fn kinds_of_fault(names: &[String], nodes: usize, packets: bool) -> Result<Vec<&'static str>, Failure> {
-    let mut kinds = Vec::new();
-    let possible =
-        |kind: &&str| nemesis::nodes_min(kind) <= nodes && (packets || !nemesis::needs_packets(kind));
+/// The faults that were asked for, as far as nodes in such a place can have them.
+fn wanted(names: &[String], nodes: usize, place: &Place) -> Result<Vec<Wanted>, Failure> {
+    let mut all = Vec::new();
+    let possible = |kind: &str| nemesis::nodes_min(kind) <= nodes && lacks(kind, place).is_none();
     for name in names {
         match name.as_str() {
-            "none" => kinds.clear(),
-            "all" => kinds.extend(nemesis::kinds().iter().copied().filter(possible)),
+            "none" => all.clear(),
+            "all" => {
+                let usual = nemesis::usual().iter().filter(|kind| possible(kind));
+                all.extend(usual.filter_map(|kind| Wanted::plain(kind)));
+            }
             name => {
-                let known = nemesis::kinds().iter().copied();
-                let kind = known
-                    .clone()
-                    .find(|kind| *kind == name)
-                    .ok_or_else(|| no_such("fault", name, known.chain(["all", "none"])))?;
-                let needed = nemesis::nodes_min(kind);
+                let wanted =
+                    Wanted::parse(name).map_err(|why| Failure::usage(format!("--nemesis: {why}")))?;
+                let known = nemesis::kinds().iter().copied().chain(["all", "none"]);
+                let wanted = wanted.ok_or_else(|| no_such("fault", name, known))?;
+                let (kind, needed) = (wanted.kind, nemesis::nodes_min(wanted.kind));
                 if needed > nodes {
                     return Err(Failure::usage(format!(
                         "--nemesis: {kind} needs {needed} nodes, and there are {nodes}"
                     )));
                 }
-                if !packets && nemesis::needs_packets(kind) {
-                    return Err(Failure::usage(format!(
-                        "--nemesis: {kind} needs links that carry packets: those of a lab (--lab N)"
-                    )));
+                if let Some(why) = lacks(kind, place) {
+                    return Err(Failure::usage(format!("--nemesis: {kind} needs {why}")));
                 }
-                kinds.push(kind);
+                all.push(wanted);
             }
         }
     }
-    kinds.dedup();
-    Ok(kinds)
+    all.dedup();
+    Ok(all)
+}
+
+/// What a kind of fault needs that no node in such a place has.
+fn lacks(kind: &str, place: &Place) -> Option<&'static str> {
+    match (nemesis::needs(kind), place) {
+        (Needs::Packets, Place::Here | Place::Hosts(_)) => {
+            Some("links that carry packets: those of a lab (--lab N)")
+        }
+        (Needs::Nodes | Needs::Disks, Place::Here) => {
+            Some("nodes that are machines, or look like some (--nodes a,b,c or --lab N)")
+        }
+        _ => None,
+    }
 }
 
 /// The resolved configuration, by the names of the flags: what `config.toml` holds and the report shows.
@@ -250,7 +267,7 @@ fn lines(config: &RunConfig, resolved: &Resolved) -> Vec<(String, toml::Value)> 
         ("ops-per-key", number(config.ops_per_key as usize)),
         ("time-limit", span(config.time_limit)),
         ("op-timeout", span(config.op_timeout)),
-        ("nemesis", toml::Value::Array(config.nemesis.iter().map(|kind| text(kind)).collect())),
+        ("nemesis", toml::Value::Array(config.nemesis.iter().map(|w| text(&w.to_string())).collect())),
         ("nemesis-interval", span(config.nemesis_interval)),
         ("seed", seed),
         ("fail-fast", toml::Value::Boolean(config.fail_fast.is_some())),
@@ -326,7 +343,8 @@ fn command(config: &RunConfig, resolved: &Resolved) -> String {
     flag(config.ops_per_key != usual.ops_per_key, "ops-per-key", config.ops_per_key.to_string());
     flag(config.time_limit != usual.time_limit, "time-limit", span(config.time_limit));
     flag(config.op_timeout != usual.op_timeout, "op-timeout", span(config.op_timeout));
-    let nemesis = if config.nemesis.is_empty() { "none".to_string() } else { config.nemesis.join(",") };
+    let nemesis: Vec<String> = config.nemesis.iter().map(ToString::to_string).collect();
+    let nemesis = if nemesis.is_empty() { "none".to_string() } else { quoted(&nemesis.join(",")) };
     flag(config.nemesis != usual.nemesis, "nemesis", nemesis);
     flag(
         config.nemesis_interval != usual.nemesis_interval,

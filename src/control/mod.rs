@@ -7,7 +7,11 @@
 //! ```
 
 pub mod clock;
+pub mod damage;
+pub mod disk;
 mod exchange;
+#[expect(dead_code, reason = "for hosts")]
+pub mod freezer;
 mod guard;
 pub mod here;
 pub mod host;

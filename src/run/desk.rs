@@ -255,12 +255,24 @@ impl Desk {
         self.write(f, fault, None, value);
     }
 
+    /// The same, of something that happened on a node.
+    pub fn event_of(&self, f: &str, node: usize, value: &str) {
+        let mut event = self.made(f, None, None, value);
+        event.node = self.names().get(node).cloned();
+        // A history that cannot be written is found out by the run itself.
+        let _ = self.recorder.record(event);
+    }
+
     /// The time of the event; none if the history cannot be written, which the run finds out by itself.
     fn write(&self, f: &str, fault: Option<FaultId>, phase: Option<Phase>, value: &str) -> Option<i64> {
+        self.recorder.record(self.made(f, fault, phase, value)).ok()
+    }
+
+    fn made(&self, f: &str, fault: Option<FaultId>, phase: Option<Phase>, value: &str) -> Event {
         let value = if value.is_empty() { Value::Null } else { Value::text(value) };
         let mut event = Event::client(0, 0, Kind::Info, f, None, value);
         event.process = Process::Other("nemesis".to_string());
         (event.fault, event.phase) = (fault, phase);
-        self.recorder.record(event).ok()
+        event
     }
 }

@@ -14,6 +14,7 @@ mod desk;
 #[cfg(test)]
 mod fake;
 mod keys;
+mod logs;
 mod nemesis;
 mod progress;
 mod recorder;
@@ -31,7 +32,7 @@ pub use vacuity::{Thresholds, vacuous};
 
 use crate::client::{Place, System};
 use crate::follow::Watcher;
-use ::nemesis::{Planned, plan};
+use ::nemesis::{Needs, Planned, Wanted, plan};
 use checker::Spec;
 use keys::{Keys, Wishes};
 use recorder::Watch;
@@ -70,8 +71,8 @@ pub struct RunConfig {
     pub op_timeout: Duration,
     /// How long a call stays open after that.
     pub grace: Duration,
-    /// Kinds of fault.
-    pub nemesis: Vec<&'static str>,
+    /// Faults.
+    pub nemesis: Vec<Wanted>,
     /// Mean time between two of them.
     pub nemesis_interval: Duration,
     /// The one seed.
@@ -88,7 +89,7 @@ impl RunConfig {
     /// What `perjury test SYSTEM WORKLOAD` does: all kinds of fault for 20 s, two workers a node.
     pub fn new(system: &'static dyn System, workload: &'static dyn Workload, seed: u64) -> RunConfig {
         let nodes = system.default_nodes();
-        let kinds = ::nemesis::kinds().iter().copied();
+        let kinds = ::nemesis::usual().iter().copied();
         RunConfig {
             system,
             with: Vec::new(),
@@ -104,7 +105,8 @@ impl RunConfig {
             grace: Duration::from_secs(2),
             nemesis: kinds
                 .filter(|k| ::nemesis::nodes_min(k) <= nodes)
-                .filter(|k| !::nemesis::needs_packets(k) || system.needs_nodes())
+                .filter(|k| ::nemesis::needs(k) == Needs::Nothing || system.needs_nodes())
+                .filter_map(Wanted::plain)
                 .collect(),
             nemesis_interval: Duration::from_millis(2500),
             seed,

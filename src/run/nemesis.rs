@@ -4,7 +4,7 @@ use super::desk::FaultId;
 use super::progress::Progress;
 use super::recorder::Watch;
 use super::stage::{Handle, Session, Stage, StageError};
-use nemesis::{Asked, Claim, Drive, Fault, Planned};
+use nemesis::{Asked, Claim, Cue, Drive, Fault, Planned, Trigger};
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -28,6 +28,7 @@ pub(super) fn haunt(stage: &Stage, planned: Vec<Planned>, stop: &AtomicBool, pro
         watch: stage.watch(),
         start: Instant::now(),
         due: VecDeque::new(),
+        armed: Vec::new(),
         active: Vec::new(),
         healing: Vec::new(),
         primaries: None,
@@ -39,11 +40,13 @@ pub(super) fn haunt(stage: &Stage, planned: Vec<Planned>, stop: &AtomicBool, pro
     while !stop.load(Ordering::SeqCst) && !stage.recorder().broken() {
         haunting.obey();
         while planned.front().is_some_and(|p| haunting.start.elapsed() >= p.at) {
-            let due = planned.pop_front();
+            let Some(due) = planned.pop_front() else { break };
             if haunting.paused.is_some() {
                 haunting.left_out += 1;
+            } else if due.wanted.cue.is_some() {
+                haunting.arm(due);
             } else {
-                haunting.due.extend(due);
+                haunting.due.push_back((due, None));
             }
         }
         haunting.begin_due();
@@ -51,9 +54,12 @@ pub(super) fn haunt(stage: &Stage, planned: Vec<Planned>, stop: &AtomicBool, pro
         haunting.look_after();
         haunting.see_healed();
         haunting.ask_roles();
-        progress.next_fault(planned.front().map(|p| (p.kind, p.at)));
+        progress.next_fault(planned.front().map(|p| (p.wanted.kind, p.at)));
     }
     haunting.go_on();
+    for armed in &haunting.armed {
+        stage.note(format!("What {} waits for did not happen any more.", armed.planned.wanted));
+    }
     for active in haunting.active {
         active.askers.into_iter().for_each(|a| stage.close(a.session));
     }
@@ -64,8 +70,10 @@ struct Haunting<'a> {
     progress: &'a Progress,
     watch: Watch,
     start: Instant,
-    /// Their time has come, but something that they would disturb is in force.
-    due: VecDeque<Planned>,
+    /// Their time has come, but something that they would disturb is in force; with the node that they are aimed at.
+    due: VecDeque<(Planned, Option<usize>)>,
+    /// Their time has come, but what they wait for has not happened.
+    armed: Vec<Armed>,
     active: Vec<Active>,
     healing: Vec<(FaultId, Instant)>,
     /// Who was primary when it was last asked; none before.
@@ -75,6 +83,14 @@ struct Haunting<'a> {
     paused: Option<Duration>,
     /// Faults that were planned for the time since then.
     left_out: usize,
+}
+
+/// A fault that waits for its cue.
+struct Armed {
+    planned: Planned,
+    trigger: Trigger,
+    /// The node that it is aimed at, if the cue does not say.
+    aim: Option<usize>,
 }
 
 /// A fault in force.
@@ -129,8 +145,9 @@ impl Haunting<'_> {
         match (wishes.pause.load(Ordering::SeqCst), self.paused) {
             (true, None) => {
                 self.paused = Some(self.start.elapsed());
-                self.left_out = self.due.len();
+                self.left_out = self.due.len() + self.armed.len();
                 self.due.clear();
+                self.armed.clear();
                 self.progress.paused(true);
             }
             (false, Some(_)) => self.go_on(),
@@ -153,28 +170,81 @@ impl Haunting<'_> {
     /// Injects what is due, the oldest first, as far as nothing in force stands in its way.
     fn begin_due(&mut self) {
         let mut later = VecDeque::new();
-        while let Some(planned) = self.due.pop_front() {
-            if let Err(planned) = self.begin(planned) {
-                later.push_back(planned);
+        while let Some((planned, at)) = self.due.pop_front() {
+            if let Err(planned) = self.begin(planned, at) {
+                later.push_back((planned, at));
             }
         }
         self.due = later;
     }
 
+    /// Waits for the cue of a fault whose time has come. One of a sort at a time.
+    fn arm(&mut self, planned: Planned) {
+        let Some(cue) = planned.wanted.cue.clone() else { return };
+        if self.armed.iter().any(|armed| armed.planned.wanted == planned.wanted) {
+            return;
+        }
+        let cluster = self.stage.running().cluster();
+        let names = cluster.nodes();
+        let writes: Vec<String> = self.stage.workload().writes().iter().map(|w| w.to_string()).collect();
+        let (trigger, aim) = match cue {
+            // Nobody has that name, so any node is another.
+            Cue::Write => (Trigger::Acknowledged { node: String::new(), through: false, writes }, None),
+            Cue::OtherWrite => {
+                let aim = nemesis::primary(cluster).unwrap_or(planned.seed as usize % names.len());
+                (Trigger::Acknowledged { node: names[aim].clone(), through: false, writes }, Some(aim))
+            }
+            Cue::Role => (Trigger::RoleChanged, None),
+            Cue::Log(text) => {
+                if let Err(error) = self.stage.want_log(&text) {
+                    self.stage.note(format!("{} waits in vain: {error}.", planned.wanted));
+                    return;
+                }
+                (Trigger::Logged(text), None)
+            }
+        };
+        self.progress.event(&format!("{} waits for its cue", planned.wanted));
+        self.armed.push(Armed { planned, trigger, aim });
+    }
+
+    /// Lets loose whatever has waited for this event.
+    fn cue(&mut self, event: &history::Event) {
+        let names = self.stage.desk().names();
+        let mut at = 0;
+        while at < self.armed.len() {
+            let Some(words) = self.armed[at].trigger.fires(event) else {
+                at += 1;
+                continue;
+            };
+            let Armed { planned, trigger, aim } = self.armed.remove(at);
+            let there = event.node.as_ref().and_then(|node| names.iter().position(|name| name == node));
+            let aim = match trigger {
+                Trigger::RoleChanged => nemesis::primary(self.stage.running().cluster()),
+                Trigger::Acknowledged { .. } | Trigger::Logged(_) => aim.or(there),
+            };
+            self.stage.trigger(None, &words);
+            self.progress.event(&words);
+            if let Err(planned) = self.begin(planned, aim) {
+                self.due.push_back((planned, aim));
+            }
+        }
+    }
+
     /// `Err` gives back what has to wait.
-    fn begin(&mut self, planned: Planned) -> Result<(), Planned> {
+    fn begin(&mut self, planned: Planned, at: Option<usize>) -> Result<(), Planned> {
         let desk = self.stage.desk();
         let writes = self.stage.workload().writes();
         let cluster = self.stage.running().cluster();
         // Looking at claims first costs nothing; drawing a fault asks the nodes for their roles.
         let busy = desk.claims();
-        if clash(nemesis::claims(planned.kind), &busy) {
+        let wanted = &planned.wanted;
+        if clash(nemesis::claims(wanted.kind), &busy) {
             return Err(planned);
         }
-        let fault = match nemesis::make(planned.kind, planned.nth, planned.seed, cluster, writes) {
+        let fault = match nemesis::make(wanted, planned.nth, planned.seed, cluster, writes, at) {
             Ok(fault) => fault,
             Err(error) => {
-                self.stage.note(format!("No {} could be drawn: {error}.", planned.kind));
+                self.stage.note(format!("No {wanted} could be drawn: {error}."));
                 return Ok(());
             }
         };
@@ -188,7 +258,7 @@ impl Haunting<'_> {
         match desk.inject(fault) {
             Ok(id) => {
                 let what = desk.records().get(id as usize - 1).map(|r| r.what.clone()).unwrap_or_default();
-                self.progress.event(&format!("{} {what}", planned.kind));
+                self.progress.event(&format!("{} {what}", planned.wanted.kind));
                 let now = Instant::now();
                 let length = planned.length;
                 self.active.push(Active {
@@ -201,7 +271,7 @@ impl Haunting<'_> {
                 });
             }
             Err(error) => {
-                self.progress.event(&format!("{} failed: {error}", planned.kind));
+                self.progress.event(&format!("{} failed: {error}", planned.wanted));
                 askers.into_iter().for_each(|a| self.stage.close(a.session));
             }
         }
@@ -230,6 +300,7 @@ impl Haunting<'_> {
         let mut next = self.watch.next(TICK);
         while let Some(event) = next {
             self.active.iter().for_each(|a| self.stage.desk().saw(a.id, &event));
+            self.cue(&event);
             next = self.watch.ready();
         }
     }

@@ -1,6 +1,7 @@
 //! The stage: a running cluster with a recorder, sessions and faults, to be played on by a scheduler or a script.
 
 use super::desk::{Desk, FaultId, HEAL_MAX, Hit};
+use super::logs::LogWatch;
 use super::recorder::{Recorder, Watch};
 use super::worker::{Answer, Common, Job, Processes, Worker};
 use crate::client::{Place, Running, Start, System};
@@ -102,6 +103,7 @@ pub struct Stage {
     running: Arc<dyn Running>,
     recorder: Arc<Recorder>,
     desk: Arc<Desk>,
+    logs: LogWatch,
     common: Arc<Common>,
     workers: Mutex<Vec<Hand>>,
     history: PathBuf,
@@ -166,10 +168,12 @@ impl Stage {
             notes: Mutex::default(),
         });
         let desk = Arc::new(Desk::new(running.shared(), recorder.clone()));
+        let logs = LogWatch::new(running.clone(), desk.clone());
         let stage = Stage {
             running,
             recorder,
             desk,
+            logs,
             common,
             workers: Mutex::default(),
             history,
@@ -224,6 +228,12 @@ impl Stage {
             }
             Err(_) => Err(StageError::Cluster(format!("{name}: opening a session: its worker is gone"))),
         }
+    }
+
+    /// From now on the next line of a node's log that holds `text` becomes an event `log` of the history, once: what
+    /// `Trigger::Logged` hears.
+    pub fn want_log(&self, text: &str) -> Result<(), StageError> {
+        self.logs.want(text).map_err(|why| StageError::Cluster(format!("reading the logs: {why}")))
     }
 
     /// Closes a session after its calls. Its worker does nothing more.

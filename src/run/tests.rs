@@ -227,7 +227,7 @@ fn what_cannot_be_healed_is_said() {
 fn config(system: &'static dyn System, kinds: &[&'static str], seconds: f64) -> RunConfig {
     let register = workloads::find("register").expect("there is a register");
     RunConfig {
-        nemesis: kinds.to_vec(),
+        nemesis: kinds.iter().filter_map(|kind| ::nemesis::Wanted::plain(kind)).collect(),
         nemesis_interval: Duration::from_millis(300),
         time_limit: Duration::from_secs_f64(seconds),
         op_timeout: Duration::from_millis(100),
@@ -242,14 +242,18 @@ fn config(system: &'static dyn System, kinds: &[&'static str], seconds: f64) -> 
 fn a_run_under_all_faults_leaves_a_whole_cluster_and_a_history_that_is_not_vacuous() {
     let (system, world) = Fake::leaked();
     let dir = tempfile::tempdir().expect("a directory");
-    let kinds: Vec<_> = ::nemesis::kinds().iter().copied().filter(|k| !::nemesis::needs_packets(k)).collect();
+    let kinds: Vec<_> = ::nemesis::usual()
+        .iter()
+        .copied()
+        .filter(|k| ::nemesis::needs(k) == ::nemesis::Needs::Nothing)
+        .collect();
     let config = config(system, &kinds, 4.0);
     let record = run(&config, dir.path(), &Arc::default()).expect("it runs");
     assert!(world.is_whole() && record.unhealed.is_none() && !record.interrupted);
     assert!(record.faults.iter().all(|f| f.healed.is_some() && f.error.is_none()), "{:?}", record.faults);
     let history = history_of(&dir);
     let thresholds = Thresholds { contended_keys: 0.0, ..Thresholds::default() };
-    let said = vacuous(&history, config.workload, &config.nemesis, &record.faults, &record.hits, &thresholds);
+    let said = vacuous(&history, config.workload, &kinds, &record.faults, &record.hits, &thresholds);
     assert_eq!(said, [""; 0], "{:#?}", record.faults);
     // Twice the last word of each session on each key, and all agree.
     let reads = history.ops.iter().rev().take_while(|op| history.values.get(op.f).as_text() == Some("read"));

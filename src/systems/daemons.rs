@@ -21,11 +21,11 @@ pub fn start<S: Service>(
     service: impl FnOnce(Vec<(String, String)>) -> Result<S, String>,
 ) -> Result<Box<dyn Running>, String> {
     let place = match start.place {
-        Place::Lab { capture } => {
+        Place::Lab { capture, disk } => {
             if let Some(why) = super::lack(system) {
                 return Err(why);
             }
-            Nodes::Lab(LabCluster::start(start.nodes, start.dir, start.seed, capture.as_ref(), service)?)
+            Nodes::Lab(LabCluster::start(start, capture.as_ref(), *disk, service)?)
         }
         Place::Hosts(place) => {
             let cluster = HostedCluster::start(system, place, start.dir, service)?;

@@ -1,12 +1,17 @@
 //! A cluster of somebody else's daemons in a lab: started by commands, hurt by signals and by the switch.
 
+mod ports;
+
 use super::service::{Part, Service, Way};
+use crate::client::Start;
+use crate::control::disk::Mounts;
 use crate::control::host::Host;
+use crate::control::lab::disk;
 use crate::control::lab::host::LabHost;
 use crate::control::lab::switch::Network;
 use crate::control::lab::{Lab, LabSpec, Links};
 use crate::control::{process, skew};
-use nemesis::{ClockSetting, Cluster, End, Link, LinkRule, NodeState, Role};
+use nemesis::{ClockSetting, Cluster, DiskState, End, Link, LinkRule, NodeState, Role};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use std::fs;
 use std::net::TcpStream;
@@ -27,6 +32,8 @@ pub struct LabCluster<S> {
     parts: Vec<Part>,
     names: Vec<String>,
     nodes: Vec<Mutex<Node>>,
+    /// The nodes' disks, if they were given any.
+    disks: Vec<Mounts>,
     /// Where logs are kept.
     dir: PathBuf,
     /// `None` once it has ended.
@@ -41,6 +48,10 @@ struct Node {
     clock: ClockSetting,
     /// How often one was found to have ended, though nobody had killed it.
     ended: u32,
+    /// Whether the node is frozen.
+    frozen: bool,
+    /// What its disk was made to do.
+    disk: Option<DiskState>,
 }
 
 impl Node {
@@ -51,38 +62,49 @@ impl Node {
 
     /// Those of them that are there, with all that descends from them.
     fn families(&self) -> Vec<u32> {
-        let alive = self.roots().filter(|pid| process::state(*pid) != NodeState::Dead);
-        alive.flat_map(process::family).filter(|pid| process::state(*pid) != NodeState::Dead).collect()
+        families(self.roots())
     }
 
     fn state(&self) -> NodeState {
         let states: Vec<NodeState> = self.roots().map(process::state).collect();
         let first = |wanted| states.contains(&wanted).then_some(wanted);
-        first(NodeState::Running).or(first(NodeState::Stopped)).unwrap_or(NodeState::Dead)
+        match first(NodeState::Running).or(first(NodeState::Stopped)) {
+            // The kernel shows a frozen process as one that waits for something.
+            Some(_) if self.frozen => NodeState::Stopped,
+            state => state.unwrap_or(NodeState::Dead),
+        }
     }
+}
+
+/// Those of these processes that are there, with all that descends from them.
+fn families(roots: impl Iterator<Item = u32>) -> Vec<u32> {
+    let alive = roots.filter(|pid| process::state(*pid) != NodeState::Dead);
+    alive.flat_map(process::family).filter(|pid| process::state(*pid) != NodeState::Dead).collect()
 }
 
 impl<S: Service> LabCluster<S> {
     /// Makes the lab, starts the system, and returns when all nodes serve clients. `service` is made when names and
     /// addresses are known.
     pub fn start(
-        nodes: usize,
-        dir: &Path,
-        seed: u64,
+        start: &Start<'_>,
         capture: Option<&Links>,
+        disk: bool,
         service: impl FnOnce(Vec<(String, String)>) -> Result<S, String>,
     ) -> Result<Arc<LabCluster<S>>, String> {
+        let Start { nodes, dir, seed, .. } = *start;
         let capture = capture.map(|links| (dir.join("links.pcap"), links.clone()));
         let spec = LabSpec { nodes, network: Network(0), here: false, seed, capture };
         let lab = Lab::up(&spec)?;
         let hosts: Vec<LabHost> = (0..nodes).map(|node| lab.host(node)).collect();
         let members = hosts.iter().map(|host| (host.name().to_string(), host.address().to_string()));
         let service = service(members.collect())?;
+        let disks = if disk { give_disks(&hosts, &service.disk())? } else { Vec::new() };
         let cluster = LabCluster {
             parts: service.parts(),
             service,
             names: lab.names(),
             nodes: (0..nodes).map(|_| Mutex::default()).collect(),
+            disks,
             dir: dir.to_path_buf(),
             lab: RwLock::new(Some(Arc::new(lab))),
         };
@@ -221,10 +243,15 @@ impl<S: Service> LabCluster<S> {
     }
 
     /// Stops everything that descends from the node's daemons, what they start meanwhile too, and gives all of it.
-    fn stop_families(&self, node: usize, held: &Node, act: &str) -> Result<Vec<u32>, String> {
+    fn stop_families(
+        &self,
+        node: usize,
+        act: &str,
+        families: impl Fn() -> Vec<u32>,
+    ) -> Result<Vec<u32>, String> {
         let mut stopped = Vec::new();
         loop {
-            let families = held.families();
+            let families = families();
             let new: Vec<u32> = families.iter().copied().filter(|pid| !stopped.contains(pid)).collect();
             if new.is_empty() {
                 return Ok(families);
@@ -305,6 +332,20 @@ impl<S: Service> LabCluster<S> {
     }
 }
 
+/// Gives each node a disk with these directories on it.
+fn give_disks(hosts: &[LabHost], dirs: &[String]) -> Result<Vec<Mounts>, String> {
+    let dirs: Vec<&str> = dirs.iter().map(String::as_str).collect();
+    let given: Vec<Mutex<Option<Mounts>>> = hosts.iter().map(|_| Mutex::default()).collect();
+    let all: Vec<(&LabHost, &Mutex<Option<Mounts>>)> = hosts.iter().zip(&given).collect();
+    side_by_side(&all, |(host, given)| {
+        let mounts = disk::give(host, &dirs)?;
+        *given.lock().unwrap_or_else(PoisonError::into_inner) = Some(mounts);
+        Ok(())
+    })?;
+    let taken = |one: Mutex<Option<Mounts>>| one.into_inner().unwrap_or_else(PoisonError::into_inner);
+    Ok(given.into_iter().filter_map(taken).collect())
+}
+
 /// Whether a process stands still, or is gone.
 fn still(pid: u32) -> bool {
     process::all_stopped(pid) || process::state(pid) == NodeState::Dead
@@ -360,7 +401,7 @@ impl<S: Service> Cluster for LabCluster<S> {
         if held.state() == NodeState::Dead {
             return Err(self.failed(node, "pausing", "it has no process"));
         }
-        self.stop_families(node, &held, "pausing").map(drop)
+        self.stop_families(node, "pausing", || held.families()).map(drop)
     }
 
     fn resume(&self, node: usize) -> Result<(), String> {
@@ -375,7 +416,7 @@ impl<S: Service> Cluster for LabCluster<S> {
     fn kill(&self, node: usize) -> Result<(), String> {
         let mut held = self.node(node)?;
         held.ended += held.roots().filter(|pid| process::state(*pid) == NodeState::Dead).count() as u32;
-        let families = self.stop_families(node, &held, "killing")?;
+        let families = self.stop_families(node, "killing", || held.families())?;
         let roots: Vec<u32> = held.roots().collect();
         held.daemons.iter_mut().for_each(|(_, pid)| *pid = 0);
         self.signal(node, &families, "killing", Signal::KILL)?;
@@ -452,5 +493,39 @@ impl<S: Service> Cluster for LabCluster<S> {
         let lab = self.lab()?;
         let role = self.over(&lab, node, |way| self.service.role(way));
         role.map_err(|e| self.failed(node, "asking for its role", &e))
+    }
+
+    fn disks(&self) -> Result<&dyn nemesis::Disks, String> {
+        match self.disks[..] {
+            [] => Err("the nodes of this lab have no disks of their own (--disk)".into()),
+            _ => Ok(self),
+        }
+    }
+
+    fn files(&self) -> Result<&dyn nemesis::Files, String> {
+        match self.service.files()[..] {
+            [] => Err("which of its files matter is not known".into()),
+            _ => Ok(self),
+        }
+    }
+
+    fn parts(&self) -> Result<&dyn nemesis::Parts, String> {
+        Ok(self)
+    }
+
+    fn freezer(&self) -> Result<&dyn nemesis::Freezer, String> {
+        Ok(self)
+    }
+
+    fn members(&self) -> Result<&dyn nemesis::Members, String> {
+        if self.service.changes_members() {
+            Ok(self)
+        } else {
+            Err("this system offers no change of its members".into())
+        }
+    }
+
+    fn logs(&self) -> Result<&dyn nemesis::Logs, String> {
+        Ok(self)
     }
 }

@@ -14,10 +14,8 @@ pub mod etcd;
 mod http;
 mod in_lab;
 mod json;
-pub mod nats;
 mod on_hosts;
 mod options;
-pub mod rabbitmq;
 pub mod redis;
 mod service;
 pub mod zookeeper;
@@ -35,8 +33,6 @@ pub fn all() -> &'static [&'static dyn System] {
         &etcd::Etcd,
         &zookeeper::ZooKeeper,
         &redis::Redis,
-        &nats::Nats,
-        &rabbitmq::RabbitMq,
     ]
 }
 

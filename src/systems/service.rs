@@ -75,6 +75,7 @@ pub struct Door<'a> {
     /// Its name.
     pub name: &'a str,
     /// The process whose session it is.
+    #[expect(dead_code, reason = "for systems whose clients have a name")]
     pub process: i64,
     /// What it will do.
     pub workload: &'a str,
@@ -150,6 +151,40 @@ pub trait Service: Send + Sync + 'static {
 
     /// Files and directories of a node that are its own, and gone after the run.
     fn data(&self) -> Vec<String>;
+
+    /// Directories of a node that are put on a disk of its own, where it has one. Unless said otherwise, those of its data
+    /// below `/var/lib`.
+    fn disk(&self) -> Vec<String> {
+        self.data().into_iter().filter(|path| path.starts_with("/var/lib/")).collect()
+    }
+
+    /// Files of a node that hold what it has been told, as patterns of the shell: what faults damage.
+    fn files(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Whether members can be taken out and in while it runs.
+    fn changes_members(&self) -> bool {
+        false
+    }
+
+    /// Takes `node` out of the system, by way of another.
+    fn leave(&self, other: &Way<'_>, node: usize) -> Result<(), String> {
+        let _ = (other, node);
+        Err("this system offers no change of its members".into())
+    }
+
+    /// Takes `node` in again, by way of another; it is started after that, with no data, as one of an old cluster.
+    fn join(&self, other: &Way<'_>, node: usize) -> Result<(), String> {
+        let _ = (other, node);
+        Err("this system offers no change of its members".into())
+    }
+
+    /// Whether `node` is a member, as another one knows.
+    fn member(&self, other: &Way<'_>, node: usize) -> Result<bool, String> {
+        let _ = (other, node);
+        Err("this system offers no change of its members".into())
+    }
 
     /// Whether the node's process answers at all.
     fn answers(&self, way: &Way<'_>, deadline: Instant) -> Result<(), String>;

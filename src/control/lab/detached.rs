@@ -50,15 +50,15 @@ pub struct Node {
 
 /// A process that no other can be taken for: numbers are given again, but not with the same beginning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Process {
-    pid: u32,
+pub(super) struct Process {
+    pub(super) pid: u32,
     /// Clock ticks since the machine began.
-    began: u64,
+    pub(super) began: u64,
 }
 
 impl Process {
     /// The process of that number now.
-    fn of(pid: u32) -> Option<Process> {
+    pub(super) fn of(pid: u32) -> Option<Process> {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
         let fields: Vec<&str> = stat.rsplit_once(") ")?.1.split(' ').collect();
         // Field 3 is the state, field 22 the beginning.
@@ -66,7 +66,7 @@ impl Process {
         alive.then_some(Process { pid, began: fields.get(19)?.parse().ok()? })
     }
 
-    fn lives(self) -> bool {
+    pub(super) fn lives(self) -> bool {
         Process::of(self.pid) == Some(self)
     }
 

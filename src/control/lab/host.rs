@@ -29,6 +29,15 @@ impl LabHost {
         format!("/proc/{}/root/{}", self.init, path.trim_start_matches('/')).into()
     }
 
+    /// Every process of the node but its first, as this machine counts. O(processes).
+    pub fn processes(&self) -> Vec<u32> {
+        let space = |pid: u32| fs::metadata(format!("/proc/{pid}/ns/pid")).map(|m| m.ino()).ok();
+        let Some(ours) = space(self.init) else { return Vec::new() };
+        let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
+        let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        pids.filter(|&pid| pid != self.init && space(pid) == Some(ours)).collect()
+    }
+
     /// The process id on this machine of the node's process `pid`. O(processes).
     pub fn outside(&self, pid: u32) -> Option<u32> {
         let space = |pid: &str| fs::metadata(format!("/proc/{pid}/ns/pid")).map(|m| m.ino()).ok();

@@ -1,12 +1,14 @@
-//! The calls of the kernel that have no safe wrapper: new name spaces, and the settings of an interface.
+//! The calls of the kernel that have no safe wrapper: new name spaces, the settings of an interface, the end of a file
+//! system.
 //!
 //! The only file of the controller with `unsafe` in it. What is unsafe about an ioctl is that the kernel takes a pointer
-//! on trust: each one here is given an [`Ifreq`] of exactly the size and layout of `struct ifreq`.
+//! on trust: those about interfaces are given an [`Ifreq`] of exactly the size and layout of `struct ifreq`, those about
+//! file systems a number of 32 bits, or nothing.
 #![allow(unsafe_code)]
 
 use rustix::fs::{Mode, OFlags, open};
 use rustix::io;
-use rustix::ioctl::{Opcode, Updater, ioctl};
+use rustix::ioctl::{NoArg, Opcode, Setter, Updater, ioctl};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
 use rustix::thread::UnshareFlags;
 use std::net::Ipv4Addr;
@@ -19,6 +21,12 @@ const SIOCSIFADDR: Opcode = 0x8916;
 const SIOCSIFNETMASK: Opcode = 0x891c;
 const SIOCSIFMTU: Opcode = 0x8922;
 const SIOCSIFTXQLEN: Opcode = 0x8943;
+
+const FS_IOC_SHUTDOWN: Opcode = 0x8004_587d;
+const FITHAW: Opcode = 0xc004_5878;
+
+/// Without writing the log of the file system out first.
+const NO_LOG_FLUSH: u32 = 2;
 
 /// A TUN device: packets of the internet protocol, without a link layer before them.
 const IFF_TUN: u16 = 0x0001;
@@ -105,6 +113,19 @@ pub fn sizes(name: &str, packet: u32, queue: u32) -> io::Result<()> {
     let socket = control()?;
     request::<SIOCSIFMTU>(&socket, &mut Ifreq::with(name, &packet.to_ne_bytes()))?;
     request::<SIOCSIFTXQLEN>(&socket, &mut Ifreq::with(name, &queue.to_ne_bytes()))
+}
+
+/// Ends the file system that `dir` is on, at once: what has not been synced is dropped, and whatever is asked of it from
+/// then on is an error.
+pub fn shut_down(dir: impl AsFd) -> io::Result<()> {
+    // SAFETY: the kernel reads 32 bits from the pointer, and keeps it no longer than the call.
+    unsafe { ioctl(dir, Setter::<FS_IOC_SHUTDOWN, u32>::new(NO_LOG_FLUSH)) }
+}
+
+/// Lets whoever waits for the frozen file system of `dir` go on.
+pub fn thaw(dir: impl AsFd) -> io::Result<()> {
+    // SAFETY: the kernel does not look at the argument.
+    unsafe { ioctl(dir, NoArg::<FITHAW>::new()) }
 }
 
 /// Any socket does: settings of interfaces are asked for through one.

@@ -5,12 +5,15 @@
 //!   root.rs    the files of a node                 netns.rs   sockets in other networks
 //!   switch.rs  the network between the nodes       link.rs    what a rule does to packets     capture.rs  a pcap file
 //!   host.rs    a node behind the port of hosts     detached.rs  labs that outlive the command that made them
+//!   disk.rs    a file system for a node's data     freezer.rs   all processes of a node, frozen
 //! ```
 //!
 //! Nothing of a lab has a name in the kernel: when the process that holds it ends, however it ends, the lab is gone.
 
 mod capture;
 pub mod detached;
+pub mod disk;
+pub mod freezer;
 pub mod host;
 mod kernel;
 mod link;
@@ -20,6 +23,8 @@ mod root;
 pub mod switch;
 
 use capture::Capture;
+use detached::Process;
+use freezer::Freezer;
 use host::LabHost;
 use nemesis::{End, Link};
 use netns::Netns;
@@ -121,6 +126,7 @@ impl Lab {
     /// What this machine or this user lacks, in one sentence.
     pub fn up(spec: &LabSpec) -> Result<Lab, String> {
         able()?;
+        sweep();
         if !(1..=NODES_MAX).contains(&spec.nodes) {
             return Err(format!("a lab has 1 to {NODES_MAX} nodes, not {}", spec.nodes));
         }
@@ -206,6 +212,31 @@ impl Lab {
         }
     }
 
+    /// Freezes every process of a node but its first, at one instant.
+    pub fn freeze(&self, node: usize) -> Result<(), String> {
+        let host = self.host(node);
+        let (freezer, group) = self.freezer(node)?;
+        freezer.freeze(&group, || host.processes()).map_err(|why| format!("{}: {why}", self.nodes[node].name))
+    }
+
+    /// Lets a frozen node go on. No error if it was not frozen.
+    pub fn thaw(&self, node: usize) -> Result<(), String> {
+        let (freezer, group) = self.freezer(node)?;
+        freezer.thaw(&group).map_err(|why| format!("{}: {why}", self.nodes[node].name))
+    }
+
+    /// Whether the kernel says that a node is frozen.
+    pub fn frozen(&self, node: usize) -> Result<bool, String> {
+        let (freezer, group) = self.freezer(node)?;
+        Ok(freezer.frozen(&group))
+    }
+
+    fn freezer(&self, node: usize) -> Result<(Freezer, String), String> {
+        let keeper = Process::of(self.keeper(node))
+            .ok_or_else(|| format!("{}: its keeper has ended", self.nodes[node].name))?;
+        Ok((Freezer::find()?, Freezer::group(keeper.pid, keeper.began)))
+    }
+
     /// Ends every node, and says whether the capture, if there was one, could be written.
     pub fn down(mut self) -> Result<(), String> {
         self.unplug();
@@ -224,6 +255,15 @@ impl Lab {
 impl Drop for Lab {
     fn drop(&mut self) {
         self.unplug();
+    }
+}
+
+/// Takes away what labs have left behind whose keepers were killed, too: groups of frozen processes, and processes that
+/// wait for a disk that hangs.
+pub fn sweep() {
+    disk::sweep();
+    if let Ok(freezer) = Freezer::find() {
+        freezer.sweep(|pid, began| Process { pid, began }.lives());
     }
 }
 

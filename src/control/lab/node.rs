@@ -10,6 +10,9 @@
 //! network, its mounts and its files are gone. However the controller ends, the kernel closes its socket; the keeper then
 //! kills init. If the keeper is killed, its pipe closes and init ends by itself (and by its parent-death signal).
 
+use super::detached::Process;
+use super::disk;
+use super::freezer::Freezer;
 use super::kernel;
 use super::root;
 use super::switch::PACKET_MAX;
@@ -28,6 +31,7 @@ use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 
 /// What a node is to be.
@@ -104,6 +108,8 @@ pub fn keep_main(args: &[String]) -> ExitCode {
 fn keep(args: &[String], socket: &mut UnixStream) -> Result<(), String> {
     let text = args.first().ok_or("a node's keeper is started by a lab")?;
     let spec: NodeSpec = serde_json::from_str(text).map_err(|e| format!("the node's argument: {e}"))?;
+    // Before the mounts of this machine are left behind.
+    let freezer = Freezer::find().ok().zip(Process::of(std::process::id()));
     let all = UnshareFlags::NEWNS
         | UnshareFlags::NEWUTS
         | UnshareFlags::NEWIPC
@@ -127,6 +133,11 @@ fn keep(args: &[String], socket: &mut UnixStream) -> Result<(), String> {
     // The controller says nothing: the socket is readable when it is closed.
     let mut fds = [PollFd::new(&*socket, PollFlags::IN), PollFd::new(&ended, PollFlags::IN)];
     while let Err(Errno::INTR) = poll(&mut fds, None) {}
+    // Who waits for a disk that hangs cannot be ended, and neither can who is frozen by an old freezer.
+    disk::thaw(Path::new("/"));
+    if let Some((freezer, this)) = freezer {
+        let _ = freezer.thaw(&Freezer::group(this.pid, this.began));
+    }
     let _ = init.kill();
     let _ = init.wait();
     drop(pipe);

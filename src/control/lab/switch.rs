@@ -86,6 +86,8 @@ struct Shared {
     dropped: AtomicU64,
     /// Packets of each link that chance or its rate has harmed.
     harmed: Vec<AtomicU64>,
+    /// Nodes whose cable is pulled.
+    unplugged: Vec<AtomicBool>,
     /// What became of the capture.
     captured: Mutex<Option<Result<(), String>>>,
 }
@@ -94,6 +96,11 @@ impl Shared {
     fn rules(&self) -> MutexGuard<'_, Vec<LinkRule>> {
         // Rules are plain values: they are right whatever happened to a thread that held them.
         self.rules.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the cable of an end is pulled. Only nodes have one.
+    fn pulled(&self, end: usize) -> bool {
+        self.unplugged.get(end).is_some_and(|pulled| pulled.load(Ordering::Acquire))
     }
 }
 
@@ -124,6 +131,7 @@ impl Switch {
             arrived: AtomicU64::new(0),
             dropped: AtomicU64::new(0),
             harmed: (0..ends * ends).map(|_| AtomicU64::new(0)).collect(),
+            unplugged: (0..nodes).map(|_| AtomicBool::new(false)).collect(),
             captured: Mutex::new(None),
         });
         let failed = |error: std::io::Error| format!("starting the switch: {error}");
@@ -181,6 +189,13 @@ impl Switch {
     /// How many packets of a link its rules have harmed so far; those that a cut has dropped do not count.
     pub fn harmed(&self, link: &Link) -> u64 {
         index(link, self.nodes).map_or(0, |at| self.shared.harmed[at].load(Ordering::Relaxed))
+    }
+
+    /// Pulls the cable of a node, or plugs it in again: whatever it sends, or is sent to it, is lost.
+    pub fn plug(&self, node: usize, plugged: bool) {
+        if let Some(unplugged) = self.shared.unplugged.get(node) {
+            unplugged.store(!plugged, Ordering::Release);
+        }
     }
 
     /// What has passed so far.
@@ -332,6 +347,10 @@ impl Forwarder {
         if from.min(self.nodes) != port || from == to {
             return;
         }
+        if self.shared.pulled(from) || self.shared.pulled(to) {
+            self.shared.dropped.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
         let link = from * (self.nodes + 2) + to;
         let target = to.min(self.nodes);
         let rule = self.rules[link];
@@ -369,7 +388,7 @@ impl Forwarder {
         let now = Instant::now();
         while self.queue.peek().is_some_and(|Reverse(next)| next.due <= now) {
             let Some(Reverse(next)) = self.queue.pop() else { break };
-            if self.rules[next.link].pass == Pass::Flow {
+            if self.rules[next.link].pass == Pass::Flow && !self.shared.pulled(next.port) {
                 self.arrive(next.link, next.port, &next.packet);
             } else {
                 self.shared.dropped.fetch_add(1, Ordering::Relaxed);

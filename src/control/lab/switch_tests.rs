@@ -91,6 +91,23 @@ fn a_delayed_packet_takes_its_time_and_is_lost_if_the_cable_is_cut_meanwhile() {
 }
 
 #[test]
+fn a_pulled_cable_cuts_a_node_from_everybody_and_takes_what_is_on_the_way() {
+    let (switch, ends) = switch(2);
+    let slow = LinkRule { delay: Duration::from_millis(60), ..LinkRule::default() };
+    switch.set(&[(link(End::Node(0), End::Node(1)), slow)]).unwrap();
+    write(&ends[0], &packet(NET.node(0), NET.node(1), 1)).unwrap();
+    std::thread::sleep(Duration::from_millis(10));
+    switch.plug(1, false);
+    write(&ends[2], &packet(NET.control(), NET.node(1), 2)).unwrap();
+    assert_eq!(next(&ends[1], Duration::from_millis(200)), None);
+    write(&ends[1], &packet(NET.node(1), NET.node(0), 3)).unwrap();
+    assert_eq!(next(&ends[0], MOMENT), None);
+    switch.plug(1, true);
+    write(&ends[2], &packet(NET.control(), NET.node(1), 4)).unwrap();
+    assert_eq!(next(&ends[1], SOON), Some(4));
+}
+
+#[test]
 fn what_the_switch_cannot_do_is_refused() {
     let (switch, _ends) = switch(2);
     let close = LinkRule { pass: Pass::Close, ..LinkRule::default() };

@@ -323,6 +323,23 @@ impl Status {
     }
 }
 
+/// The members in an answer of `/v3/cluster/member/list`: the number of each, and where the others reach it.
+pub fn members(body: &[u8]) -> Result<Vec<(String, Vec<String>)>, String> {
+    #[derive(Deserialize)]
+    struct List {
+        members: Vec<Member>,
+    }
+    #[derive(Deserialize)]
+    struct Member {
+        #[serde(rename = "ID")]
+        id: String,
+        #[serde(rename = "peerURLs", default)]
+        peer_urls: Vec<String>,
+    }
+    let list: List = serde_json::from_slice(body).map_err(|e| format!("its members: {e}"))?;
+    Ok(list.members.into_iter().map(|member| (member.id, member.peer_urls)).collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

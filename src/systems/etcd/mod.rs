@@ -9,7 +9,7 @@ mod api;
 mod client;
 
 use super::daemons;
-use super::http::{Answer, Connection, least_offset};
+use super::http::{Answer, Connection};
 use super::options::Options;
 use super::service::{Door, Part, Service, Way};
 use crate::client::{Claim, Client, Running, Start, System, SystemOption};
@@ -18,6 +18,7 @@ use api::Status;
 use chrono::DateTime;
 use client::EtcdClient;
 use nemesis::Role;
+use serde_json::json;
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
@@ -26,6 +27,8 @@ const CLIENT_PORT: u16 = 2379;
 const PEER_PORT: u16 = 2380;
 /// How long a member may take to say who it is: it does so from memory.
 const PATIENCE: Duration = Duration::from_millis(400);
+/// How long a member may take to change the members: it asks the others.
+const CHANGE: Duration = Duration::from_secs(5);
 const DATA: &str = "/var/lib/perjury-etcd";
 const LOG: &str = "/var/log/etcd.log";
 
@@ -172,6 +175,31 @@ impl Members {
         }
     }
 
+    fn peer_url(&self, node: usize) -> String {
+        format!("http://{}:{PEER_PORT}", self.members[node].1)
+    }
+
+    /// The members that one knows: their numbers, and where each is reached.
+    fn listed(&self, way: &Way<'_>) -> Result<Vec<(String, Vec<String>)>, String> {
+        let deadline = Instant::now() + CHANGE;
+        let answer = self.ask(way, CLIENT_PORT, "/v3/cluster/member/list", true, deadline)?;
+        api::members(&answer.body)
+    }
+
+    /// Asks a member for a change of the members, once.
+    fn change(&self, way: &Way<'_>, what: &str, request: &serde_json::Value) -> Result<(), String> {
+        let deadline = Instant::now() + CHANGE;
+        let mut connection = Connection::new(way.dial(CLIENT_PORT, deadline)?, way.name);
+        let path = format!("/v3/cluster/member/{what}");
+        connection.post(&path, &request.to_string(), deadline).map_err(|e| e.to_string())?;
+        let answer = connection.answer(deadline).map_err(|why| format!("{why:?}"))?;
+        if answer.status == 200 {
+            return Ok(());
+        }
+        let said = String::from_utf8_lossy(&answer.body);
+        Err(format!("{path}: status {}: {}", answer.status, said.trim()))
+    }
+
     fn status(&self, way: &Way<'_>, deadline: Instant) -> Result<Status, String> {
         let answer = self.ask(way, CLIENT_PORT, "/v3/maintenance/status", true, deadline)?;
         Status::read(&answer.body)
@@ -183,7 +211,7 @@ impl Service for Members {
         vec![Part::new("etcd")]
     }
 
-    fn start_command(&self, node: usize, _: usize, _: bool) -> String {
+    fn start_command(&self, node: usize, _: usize, new: bool) -> String {
         let (name, address) = &self.members[node];
         let all: Vec<String> = self
             .members
@@ -195,10 +223,12 @@ impl Service for Members {
             "mkdir -p {DATA} && cd / && setsid etcd --name {name} --data-dir {DATA} \
              --listen-peer-urls http://{address}:{PEER_PORT} --initial-advertise-peer-urls http://{address}:{PEER_PORT} \
              --listen-client-urls http://{address}:{CLIENT_PORT} --advertise-client-urls http://{address}:{CLIENT_PORT} \
-             --initial-cluster {} --initial-cluster-state new --initial-cluster-token perjury \
+             --initial-cluster {} --initial-cluster-state {} --initial-cluster-token perjury \
              --heartbeat-interval {heartbeat} --election-timeout {election} --logger zap --log-outputs stderr \
              >>{LOG} 2>&1 </dev/null & echo $!",
-            all.join(",")
+            all.join(","),
+            // Only a member without data looks at it: one that was taken in again.
+            if new { "new" } else { "existing" }
         )
     }
 
@@ -212,6 +242,29 @@ impl Service for Members {
 
     fn data(&self) -> Vec<String> {
         vec![DATA.to_string()]
+    }
+
+    fn files(&self) -> Vec<String> {
+        vec![format!("{DATA}/member/wal/*.wal"), format!("{DATA}/member/snap/db")]
+    }
+
+    fn changes_members(&self) -> bool {
+        true
+    }
+
+    fn leave(&self, other: &Way<'_>, node: usize) -> Result<(), String> {
+        match self.listed(other)?.into_iter().find(|(_, urls)| urls.contains(&self.peer_url(node))) {
+            Some((id, _)) => self.change(other, "remove", &json!({ "ID": id })),
+            None => Ok(()),
+        }
+    }
+
+    fn join(&self, other: &Way<'_>, node: usize) -> Result<(), String> {
+        self.change(other, "add", &json!({ "peerURLs": [self.peer_url(node)] }))
+    }
+
+    fn member(&self, other: &Way<'_>, node: usize) -> Result<bool, String> {
+        Ok(self.listed(other)?.iter().any(|(_, urls)| urls.contains(&self.peer_url(node))))
     }
 
     /// By the port of its peers, which it opens before it has found any.
@@ -259,9 +312,27 @@ impl Service for Members {
     }
 }
 
+/// A date in whole seconds was true for a second, and was written at some time between `before` and `after`: the least
+/// offset of the clock that explains it, in nanoseconds.
+fn least_offset(date: i64, before: i64, after: i64) -> i64 {
+    let (low, high) = (date * 1_000_000_000 - after, (date + 1) * 1_000_000_000 - before);
+    if low > 0 { low } else { high.min(0) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_date_proves_no_more_than_it_says() {
+        let at = |seconds: f64| (seconds * 1e9) as i64;
+        // An honest clock: 100.7 s is written as 100.
+        assert_eq!(least_offset(100, at(100.7), at(100.71)), 0);
+        // Written within the second before, received after it.
+        assert_eq!(least_offset(100, at(100.99), at(101.02)), 0);
+        assert_eq!(least_offset(130, at(100.5), at(100.5)), at(29.5));
+        assert_eq!(least_offset(70, at(100.5), at(100.5)), at(-29.5));
+    }
 
     #[test]
     fn options_that_etcd_would_refuse_are_refused() {

@@ -13,6 +13,7 @@
 mod cas_register;
 mod combine;
 mod counter;
+mod delivery;
 mod draw;
 mod generator;
 mod keys;

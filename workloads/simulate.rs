@@ -26,6 +26,8 @@ pub(crate) enum Answers {
     AllInfo,
     /// A lock that is always free, with tokens that count up, and the resource behind it.
     Lock,
+    /// Queues: first in, first out.
+    Queues,
 }
 
 const MS: i64 = 1_000_000;
@@ -81,6 +83,21 @@ fn answer(answers: Answers, registers: &mut HashMap<Option<Value>, Value>, call:
     match answers {
         Answers::AllOk => Completion::ok(call.value.clone()),
         Answers::AllInfo => Completion::lost("simulated"),
+        Answers::Queues => {
+            let queue = registers.entry(call.key.clone()).or_insert(Value::Null);
+            let mut waiting: Vec<Value> = queue.as_list().unwrap_or_default().to_vec();
+            let value = match call.f.as_str() {
+                "enqueue" => {
+                    waiting.push(call.value.clone());
+                    call.value.clone()
+                }
+                "dequeue" if waiting.is_empty() => Value::Null,
+                "dequeue" => waiting.remove(0),
+                _ => Value::list(std::mem::take(&mut waiting)),
+            };
+            *queue = Value::list(waiting);
+            Completion::ok(value)
+        }
         Answers::Lock => {
             let (tokens, resource) = (Some(Value::text("tokens")), Some(Value::text("resource")));
             let value = match (call.f.as_str(), call.value.as_list()) {

@@ -8,19 +8,35 @@ use history::{Call, Completion, Value};
 
 /// `read`, `write`, `cas`: as a `cas-register`, but a cas compares with a version. Every answer tells a version, which
 /// makes the history cheap to judge, and a version that was made twice plain to see.
-pub struct VersionedRegister;
+pub struct VersionedRegister {
+    /// The model, which the workload is named after: it says how versions grow.
+    model: &'static str,
+    about: &'static str,
+}
+
+/// Versions of a register that are counted one by one.
+pub const BY_ONE: VersionedRegister = VersionedRegister {
+    model: "versioned-register",
+    about: "reads, writes and compare-and-set by version of registers whose every write makes the next version",
+};
+
+/// Versions that other registers raise, too: sequence numbers, indexes.
+pub const GROWING: VersionedRegister = VersionedRegister {
+    model: "revision-register",
+    about: "the same of registers whose every write makes a larger version, which writes of others raise, too",
+};
 
 impl Workload for VersionedRegister {
     fn name(&self) -> &'static str {
-        "versioned-register"
+        self.model
     }
 
     fn about(&self) -> &'static str {
-        "reads, writes and compare-and-set by version of registers whose every write makes the next version"
+        self.about
     }
 
     fn model(&self) -> &'static str {
-        "versioned-register"
+        self.model
     }
 
     fn functions(&self) -> &'static [&'static str] {
@@ -121,7 +137,7 @@ mod tests {
     #[test]
     fn all_three_functions_come_and_most_cas_hit() {
         let options = Options { keys: 2, ops_per_key: 50, read_share: 0.5, workers: 4 };
-        let plan = VersionedRegister.plan(&options, 3);
+        let plan = BY_ONE.plan(&options, 3);
         let ops = simulate(crate::limit(1000, plan.main), 4, 2, Answers::Versions);
         let count = |f: &str| ops.iter().filter(|o| o.call.f == f).count();
         assert!((450..550).contains(&count("read")), "{}", count("read"));
@@ -133,9 +149,9 @@ mod tests {
     #[test]
     fn a_read_shows_the_write_of_its_value() {
         let read = Value::list([Value::Int(3), Value::Int(8)]);
-        assert!(VersionedRegister.shows(&read, "write", &Value::Int(8)));
-        assert!(VersionedRegister.shows(&read, "cas", &Value::list([Value::Int(2), Value::Int(8)])));
-        assert!(!VersionedRegister.shows(&read, "write", &Value::Int(3)));
-        assert!(!VersionedRegister.shows(&Value::Null, "cas", &Value::Int(3)));
+        assert!(GROWING.shows(&read, "write", &Value::Int(8)));
+        assert!(GROWING.shows(&read, "cas", &Value::list([Value::Int(2), Value::Int(8)])));
+        assert!(!GROWING.shows(&read, "write", &Value::Int(3)));
+        assert!(!GROWING.shows(&Value::Null, "cas", &Value::Int(3)));
     }
 }

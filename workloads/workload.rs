@@ -81,11 +81,13 @@ pub fn all() -> &'static [&'static dyn Workload] {
     &[
         &crate::register::Register,
         &crate::cas_register::CasRegister,
-        &crate::versioned_register::VersionedRegister,
+        &crate::versioned_register::BY_ONE,
+        &crate::versioned_register::GROWING,
         &crate::kv::Kv,
         &crate::set::Set,
         &crate::lock::Lock,
         &crate::queue::Queue,
+        &crate::delivery::Delivery,
         &crate::counter::Counter,
     ]
 }

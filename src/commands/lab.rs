@@ -72,10 +72,12 @@ fn exec(node: &str, name: Option<&str>, command: &[String]) -> Result<u8, Failur
 }
 
 /// Packages of systems whose name is not their package's.
-const PACKAGES: [(&str, &[&str]); 3] = [
+const PACKAGES: [(&str, &[&str]); 5] = [
     ("etcd", &["etcd-server"]),
     ("zookeeper", &["zookeeper"]),
     ("redis", &["redis-server", "redis-sentinel"]),
+    ("nats", &["nats-server"]),
+    ("rabbitmq", &["rabbitmq-server"]),
 ];
 
 /// A script that tells a package's own scripts to start no daemon.

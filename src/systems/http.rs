@@ -49,17 +49,34 @@ impl Connection {
 
     /// Sends a request with a body of JSON. An error does not say how much of it went out.
     pub fn post(&mut self, path: &str, body: &str, deadline: Instant) -> io::Result<()> {
-        let head = format!(
-            "POST {path} HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
-            self.host,
-            body.len()
-        );
-        self.send(format!("{head}{body}").as_bytes(), deadline)
+        self.request("POST", path, &[], Some(body), deadline)
     }
 
     /// Sends a request without a body.
     pub fn get(&mut self, path: &str, deadline: Instant) -> io::Result<()> {
-        self.send(format!("GET {path} HTTP/1.1\r\nHost: {}\r\n\r\n", self.host).as_bytes(), deadline)
+        self.request("GET", path, &[], None, deadline)
+    }
+
+    /// Sends a request with these headers, and a body of JSON if it has one. An error does not say how much of it went
+    /// out.
+    pub fn request(
+        &mut self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, String)],
+        body: Option<&str>,
+        deadline: Instant,
+    ) -> io::Result<()> {
+        let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let head = format!("{method} {path} HTTP/1.1\r\nHost: {}\r\n{headers}", self.host);
+        let text = match body {
+            Some(body) => format!(
+                "{head}Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+                body.len()
+            ),
+            None => format!("{head}\r\n"),
+        };
+        self.send(text.as_bytes(), deadline)
     }
 
     fn send(&mut self, bytes: &[u8], deadline: Instant) -> io::Result<()> {
@@ -111,6 +128,13 @@ impl Connection {
 /// Never zero, which would be no timeout at all.
 fn left(deadline: Instant) -> Duration {
     deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1))
+}
+
+/// A date in whole seconds was true for a second, and was written at some time between `before` and `after`: the least
+/// offset of the clock that explains it, in nanoseconds.
+pub fn least_offset(date: i64, before: i64, after: i64) -> i64 {
+    let (low, high) = (date * 1_000_000_000 - after, (date + 1) * 1_000_000_000 - before);
+    if low > 0 { low } else { high.min(0) }
 }
 
 /// An answer at the beginning of `bytes` and its length, if it is whole. O(bytes).
@@ -175,6 +199,17 @@ mod tests {
             assert_eq!(length, text.len());
             String::from_utf8(answer.body).unwrap()
         }))
+    }
+
+    #[test]
+    fn a_date_proves_no_more_than_it_says() {
+        let at = |seconds: f64| (seconds * 1e9) as i64;
+        // An honest clock: 100.7 s is written as 100.
+        assert_eq!(least_offset(100, at(100.7), at(100.71)), 0);
+        // Written within the second before, received after it.
+        assert_eq!(least_offset(100, at(100.99), at(101.02)), 0);
+        assert_eq!(least_offset(130, at(100.5), at(100.5)), at(29.5));
+        assert_eq!(least_offset(70, at(100.5), at(100.5)), at(-29.5));
     }
 
     #[test]

@@ -14,8 +14,10 @@ pub mod etcd;
 mod http;
 mod in_lab;
 mod json;
+pub mod nats;
 mod on_hosts;
 mod options;
+pub mod rabbitmq;
 pub mod redis;
 mod service;
 pub mod zookeeper;
@@ -33,6 +35,8 @@ pub fn all() -> &'static [&'static dyn System] {
         &etcd::Etcd,
         &zookeeper::ZooKeeper,
         &redis::Redis,
+        &nats::Nats,
+        &rabbitmq::RabbitMq,
     ]
 }
 

@@ -75,7 +75,6 @@ pub struct Door<'a> {
     /// Its name.
     pub name: &'a str,
     /// The process whose session it is.
-    #[expect(dead_code, reason = "for systems whose clients have a name")]
     pub process: i64,
     /// What it will do.
     pub workload: &'a str,

@@ -9,7 +9,7 @@ mod api;
 mod client;
 
 use super::daemons;
-use super::http::{Answer, Connection};
+use super::http::{Answer, Connection, least_offset};
 use super::options::Options;
 use super::service::{Door, Part, Service, Way};
 use crate::client::{Claim, Client, Running, Start, System, SystemOption};
@@ -312,27 +312,9 @@ impl Service for Members {
     }
 }
 
-/// A date in whole seconds was true for a second, and was written at some time between `before` and `after`: the least
-/// offset of the clock that explains it, in nanoseconds.
-fn least_offset(date: i64, before: i64, after: i64) -> i64 {
-    let (low, high) = (date * 1_000_000_000 - after, (date + 1) * 1_000_000_000 - before);
-    if low > 0 { low } else { high.min(0) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_date_proves_no_more_than_it_says() {
-        let at = |seconds: f64| (seconds * 1e9) as i64;
-        // An honest clock: 100.7 s is written as 100.
-        assert_eq!(least_offset(100, at(100.7), at(100.71)), 0);
-        // Written within the second before, received after it.
-        assert_eq!(least_offset(100, at(100.99), at(101.02)), 0);
-        assert_eq!(least_offset(130, at(100.5), at(100.5)), at(29.5));
-        assert_eq!(least_offset(70, at(100.5), at(100.5)), at(-29.5));
-    }
 
     #[test]
     fn options_that_etcd_would_refuse_are_refused() {

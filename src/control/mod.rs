@@ -7,6 +7,7 @@
 //! ```
 
 pub mod clock;
+mod containers;
 pub mod damage;
 pub mod disk;
 mod exchange;

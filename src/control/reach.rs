@@ -1,5 +1,6 @@
 //! From what was typed about nodes to hosts that can be spoken to.
 
+use super::containers::ContainerHost;
 use super::host::Host;
 use crate::cli::{NodesArgs, SshArgs};
 use crate::exit::Failure;
@@ -35,9 +36,24 @@ pub fn names(args: &NodesArgs) -> Result<Vec<String>, Failure> {
     Ok(names)
 }
 
-/// The hosts by these names. Connects to none of them.
-#[cfg(feature = "ssh")]
+/// The hosts by these names: containers, and machines behind SSH. Connects to none of them.
 pub fn hosts(names: &[String], args: &SshArgs) -> Result<Vec<Arc<dyn Host>>, Failure> {
+    let container = |name: &String| {
+        let host = ContainerHost::named(name)?.map_err(|why| Failure::usage(format!("--nodes: {why}")));
+        Some(host.map(|host| Arc::new(host) as Arc<dyn Host>))
+    };
+    let containers: Vec<Option<_>> = names.iter().map(container).collect();
+    let machines: Vec<String> =
+        names.iter().zip(&containers).filter(|(_, c)| c.is_none()).map(|(name, _)| name.clone()).collect();
+    let mut machines = if machines.is_empty() { Vec::new() } else { over_ssh(&machines, args)? }.into_iter();
+    let host = |container: Option<Result<Arc<dyn Host>, Failure>>| {
+        container.or_else(|| machines.next().map(Ok)).expect("a machine for every name that is no container")
+    };
+    containers.into_iter().map(host).collect()
+}
+
+#[cfg(feature = "ssh")]
+fn over_ssh(names: &[String], args: &SshArgs) -> Result<Vec<Arc<dyn Host>>, Failure> {
     use super::ssh::{Secret, SshHost, SshSettings};
     let password = match std::env::var("PERJURY_SSH_PASSWORD") {
         _ if args.ask_ssh_password => Some(ask("password on the nodes: ")?),
@@ -65,7 +81,7 @@ pub fn hosts(names: &[String], args: &SshArgs) -> Result<Vec<Arc<dyn Host>>, Fai
 
 /// This build reaches none.
 #[cfg(not(feature = "ssh"))]
-pub fn hosts(_: &[String], _: &SshArgs) -> Result<Vec<Arc<dyn Host>>, Failure> {
+fn over_ssh(_: &[String], _: &SshArgs) -> Result<Vec<Arc<dyn Host>>, Failure> {
     Err(Failure::usage("this build of perjury has no SSH (cargo feature `ssh`)"))
 }
 

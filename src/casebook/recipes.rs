@@ -6,9 +6,6 @@ use history::{Call, Completion, Value};
 use nemesis::{Clock, Grudge, Partition, Skew, Slow};
 use std::time::{Duration, Instant};
 
-/// How long a script waits for something that must come.
-const PATIENCE: Duration = Duration::from_secs(4);
-
 /// How often it looks.
 const LOOK: Duration = Duration::from_millis(10);
 
@@ -60,7 +57,7 @@ pub fn put(scene: &mut Scene, session: Session, key: &Value, value: i64) -> Resu
 /// Puts one fresh value after the other through `node` until one is acknowledged: that one. None if its time is up.
 pub fn put_until_acked(scene: &mut Scene, node: usize, key: &Value) -> Result<Option<i64>, String> {
     let session = scene.open(node)?;
-    let until = Instant::now() + PATIENCE;
+    let until = Instant::now() + scene.patience();
     while Instant::now() < until {
         let value = scene.fresh();
         if put(scene, session, key, value)? {
@@ -81,7 +78,7 @@ pub fn read(scene: &mut Scene, session: Session, key: &Value) -> Result<Option<V
 
 /// Reads until `value` is what is read, or in it. Whether it came.
 pub fn read_until(scene: &mut Scene, session: Session, key: &Value, value: i64) -> Result<bool, String> {
-    let until = Instant::now() + PATIENCE;
+    let until = Instant::now() + scene.patience();
     let wanted = Value::Int(value);
     while Instant::now() < until {
         match read(scene, session, key)? {
@@ -117,26 +114,26 @@ pub fn new_primary(scene: &mut Scene, old: usize) -> Result<usize, String> {
 }
 
 fn wait_for_primary(scene: &mut Scene, not: Option<usize>) -> Result<usize, String> {
-    let until = Instant::now() + PATIENCE;
+    let until = Instant::now() + scene.patience();
     while Instant::now() < until {
         match scene.primaries().into_iter().find(|&node| Some(node) != not) {
             Some(node) => return Ok(node),
             None => scene.sleep(LOOK)?,
         }
     }
-    Err(format!("nobody has become primary within {} s", PATIENCE.as_secs()))
+    Err(format!("nobody has become primary within {} s", scene.patience().as_secs()))
 }
 
 /// Waits until exactly one node takes itself for the primary.
 pub fn one_primary(scene: &mut Scene) -> Result<(), String> {
-    let until = Instant::now() + PATIENCE;
+    let until = Instant::now() + scene.patience();
     while Instant::now() < until {
         if scene.primaries().len() == 1 {
             return Ok(());
         }
         scene.sleep(LOOK)?;
     }
-    Err(format!("there is not one primary after {} s", PATIENCE.as_secs()))
+    Err(format!("there is not one primary after {} s", scene.patience().as_secs()))
 }
 
 /// `sessions` take turns for `cycles`: one of them puts a fresh value, the others read at the same time.

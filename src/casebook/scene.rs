@@ -114,6 +114,12 @@ impl<'a> Scene<'a> {
         self.stage.op_timeout()
     }
 
+    /// How long a script waits for something that must come: what people run takes longer to miss its primary, to elect
+    /// another one and to take one back.
+    pub fn patience(&self) -> Duration {
+        Duration::from_secs(if self.case.real() { 30 } else { 4 })
+    }
+
     /// All nodes.
     pub fn all_nodes(&self) -> Vec<usize> {
         (0..self.case.nodes).collect()

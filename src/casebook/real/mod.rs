@@ -1,11 +1,19 @@
 //! The casebook of real systems: what databases do that people run, each case in a lab of its own.
 //!
-//! A file for each system; what each case sets up, and why its verdict follows, is told in `docs/casebook.md`.
+//! A file for each system; what each case sets up, and why its verdict follows, is told in `docs/casebook-real.md`.
+
+mod redis;
+mod zookeeper;
 
 use super::case::Case;
 
 /// Every case, in the order in which they are run. A new one is one constant and one line here.
 pub fn cases() -> &'static [Case] {
-    static CASES: &[Case] = &[];
+    static CASES: &[Case] = &[
+        zookeeper::ZOOKEEPER_SYNC_ZOMBIE,
+        zookeeper::ZOOKEEPER_READS,
+        zookeeper::ZOOKEEPER_CAS,
+        redis::REDIS_SENTINEL,
+    ];
     CASES
 }

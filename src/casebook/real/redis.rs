@@ -1,0 +1,51 @@
+//! The cases of Redis: a primary acknowledges before anybody else has what it acknowledges.
+
+use crate::casebook::case::{Case, Expected, Script};
+use crate::casebook::recipes::{cut, final_reads, new_primary, one_primary, primary, put};
+use crate::casebook::scene::Scene;
+
+/// `redis-sentinel`
+pub const REDIS_SENTINEL: Case = Case {
+    name: "redis-sentinel",
+    about: "a primary that is cut off goes on acknowledging to its clients, while the sentinels make another one: after healing its writes are gone",
+    system: "redis",
+    with: &[("mode", "sentinel")],
+    nodes: 5,
+    workload: "set",
+    faults: &["partition"],
+    expected: Expected { seen: &["two primaries"], ..Expected::lie(&["set-lost"]) },
+    script: Script::Rounds { bound: 5, round: split_brain },
+};
+
+/// How many elements are added on each side.
+const ADDS: usize = 20;
+
+/// ```text
+///   primary     (cut off)  |--add 2--|ok |--add 3--|ok …
+///   others      (cut off)    sentinels elect one  |--add 9--|ok …    (heal)  read → {1 9 …}
+/// ```
+fn split_brain(scene: &mut Scene) -> Result<(), String> {
+    let primary = primary(scene)?;
+    let others: Vec<usize> = scene.others(primary);
+    let (key, old) = (scene.key(), scene.fresh());
+    let writer = scene.open(primary)?;
+    put(scene, writer, &key, old)?;
+    let cut_off = scene.inject(cut(&[primary], &others).at_primary())?;
+    scene.prove(cut_off)?;
+    let heir = new_primary(scene, primary)?;
+    let other = scene.open(heir)?;
+    let mut both = (false, false);
+    for _ in 0..ADDS {
+        let (left, right) = (scene.fresh(), scene.fresh());
+        both.0 |= put(scene, writer, &key, left)?;
+        both.1 |= put(scene, other, &key, right)?;
+    }
+    if both == (true, true) && scene.primaries().len() > 1 {
+        let (a, b) = (scene.name(primary), scene.name(heir));
+        scene.trigger(format!("{a} and {b} both lead, and both have acknowledged writes"));
+        scene.saw("two primaries");
+    }
+    scene.heal(cut_off)?;
+    one_primary(scene)?;
+    final_reads(scene, &key)
+}

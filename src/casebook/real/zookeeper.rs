@@ -1,0 +1,115 @@
+//! The cases of ZooKeeper: writes go through a majority, and reads through nobody but the server that is asked.
+
+use crate::casebook::case::{Case, Expected, Script};
+use crate::casebook::recipes::{
+    LIE_IN_WAIT, final_reads, new_primary, one_primary, primary, put, put_until_acked, read, read_until,
+    reading, slow,
+};
+use crate::casebook::scene::Scene;
+use history::results::Answer;
+use nemesis::Pause;
+use std::time::Duration;
+
+/// `zookeeper-sync-zombie`
+pub const ZOOKEEPER_SYNC_ZOMBIE: Case = Case {
+    name: "zookeeper-sync-zombie",
+    about: "a leader sleeps through its own replacement, and answers a sync and a read as it wakes up: sync asks no majority",
+    system: "zookeeper",
+    with: &[("reads", "sync"), ("tick", "250"), ("session", "20000")],
+    nodes: 3,
+    workload: "register",
+    faults: &["pause"],
+    expected: Expected::lie(&["stale-read"]),
+    script: Script::Rounds { bound: 10, round: sync_zombie },
+};
+
+/// `zookeeper-reads`
+pub const ZOOKEEPER_READS: Case = Case {
+    name: "zookeeper-reads",
+    about: "sessions write and read through their own server, which hears of what is committed late: late, but never out of order",
+    system: "zookeeper",
+    with: &[("reads", "local")],
+    nodes: 3,
+    workload: "register",
+    faults: &["slow"],
+    expected: Expected { sequential: Some(Answer::Holds), ..Expected::lie(&["stale-read"]) },
+    script: Script::Rounds { bound: 5, round: late_follower },
+};
+
+/// `zookeeper-cas`
+pub const ZOOKEEPER_CAS: Case = Case {
+    name: "zookeeper-cas",
+    about: "writes that compare versions, and reads behind a write of their own session: linearizable under partitions, pauses and kills",
+    system: "zookeeper",
+    with: &[("reads", "write"), ("tick", "250")],
+    nodes: 5,
+    workload: "versioned-register",
+    faults: &["partition", "pause", "kill"],
+    expected: Expected::HONEST,
+    script: Script::Test { seconds: 30 },
+};
+
+/// How late a follower hears of what was committed.
+const LATE: Duration = Duration::from_millis(60);
+
+/// How often everybody reads and writes in a round.
+const TURNS: usize = 6;
+
+/// ```text
+///   leader   |--write 1--|  |SIGSTOP                              SIGCONT|── sync, read → 1
+///   others                        elect  |--write 2--|ok
+///   client                                             |--- sync, read … --------------|
+/// ```
+fn sync_zombie(scene: &mut Scene) -> Result<(), String> {
+    let leader = primary(scene)?;
+    let (key, old) = (scene.key(), scene.fresh());
+    let writer = scene.open(leader)?;
+    let idle: Vec<_> = (0..3).map(|_| scene.open(leader)).collect::<Result<_, _>>()?;
+    put(scene, writer, &key, old)?;
+    let asleep = scene.inject(Pause::new(vec![leader], true))?;
+    scene.prove(asleep)?;
+    let heir = new_primary(scene, leader)?;
+    if let Some(new) = put_until_acked(scene, heir, &key)? {
+        let (name, sleeper) = (scene.name(heir), scene.name(leader));
+        scene.trigger(format!("{new} was acknowledged through {name} while {sleeper} sleeps"));
+        for &session in &idle {
+            scene.send(session, reading(&key), Duration::from_millis(2500))?;
+        }
+        scene.sleep(LIE_IN_WAIT)?;
+    }
+    scene.heal(asleep)?;
+    for session in idle {
+        scene.answer(session)?;
+    }
+    one_primary(scene)?;
+    final_reads(scene, &key)
+}
+
+/// ```text
+///   n2   |--write 2--|ok                                leader → n3: +60 ms
+///   n3                 |--read → 1--|  …  → 2
+/// ```
+/// Every session writes and reads through one server, and all of them do so all the time: it must show nothing worse.
+fn late_follower(scene: &mut Scene) -> Result<(), String> {
+    let leader = primary(scene)?;
+    let [fast, late] = scene.others(leader)[..] else { return Err("expected two followers".to_string()) };
+    let sessions = [scene.open(leader)?, scene.open(fast)?, scene.open(late)?];
+    let (key, other) = (scene.key(), scene.other_key());
+    let first = scene.fresh();
+    put(scene, sessions[1], &key, first)?;
+    read_until(scene, sessions[2], &key, first)?;
+    let slow = scene.inject(slow(&[(leader, late)], LATE))?;
+    scene.prove(slow)?;
+    for _ in 0..TURNS {
+        for (i, session) in sessions.into_iter().enumerate() {
+            let value = scene.fresh();
+            put(scene, session, if i == 1 { &key } else { &other }, value)?;
+            for reader in sessions {
+                read(scene, reader, &key)?;
+                read(scene, reader, &other)?;
+            }
+        }
+    }
+    scene.heal(slow)?;
+    final_reads(scene, &key)
+}

@@ -90,11 +90,22 @@ pub fn read_until(scene: &mut Scene, session: Session, key: &Value, value: i64) 
     Ok(false)
 }
 
+/// Opens a session with a node that may still be on its way back.
+pub fn open_until(scene: &mut Scene, node: usize) -> Result<Session, String> {
+    let until = Instant::now() + scene.patience();
+    loop {
+        match scene.open(node) {
+            Err(_) if Instant::now() < until => scene.sleep(LOOK)?,
+            opened => return opened,
+        }
+    }
+}
+
 /// After healing, every node is asked twice in turn for what is there now. What was acknowledged and is not there is
 /// lost, and not only late.
 pub fn final_reads(scene: &mut Scene, key: &Value) -> Result<(), String> {
     let sessions =
-        scene.all_nodes().into_iter().map(|node| scene.open(node)).collect::<Result<Vec<_>, _>>()?;
+        scene.all_nodes().into_iter().map(|node| open_until(scene, node)).collect::<Result<Vec<_>, _>>()?;
     for _ in 0..2 {
         for &session in &sessions {
             read(scene, session, key)?;

@@ -13,6 +13,7 @@ pub fn cases() -> &'static [Case] {
         zookeeper::ZOOKEEPER_SYNC_ZOMBIE,
         zookeeper::ZOOKEEPER_READS,
         zookeeper::ZOOKEEPER_CAS,
+        zookeeper::ZOOKEEPER_GHOST_WRITE,
         redis::REDIS_SENTINEL,
     ];
     CASES

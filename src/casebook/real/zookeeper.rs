@@ -2,12 +2,13 @@
 
 use crate::casebook::case::{Case, Expected, Script};
 use crate::casebook::recipes::{
-    LIE_IN_WAIT, final_reads, new_primary, one_primary, primary, put, put_until_acked, read, read_until,
-    reading, slow,
+    LIE_IN_WAIT, cut, final_reads, new_primary, one_primary, open_until, primary, put, put_until_acked,
+    putting, read, read_until, reading, slow,
 };
 use crate::casebook::scene::Scene;
+use history::Value;
 use history::results::Answer;
-use nemesis::Pause;
+use nemesis::{Kill, Pause};
 use std::time::Duration;
 
 /// `zookeeper-sync-zombie`
@@ -41,7 +42,7 @@ pub const ZOOKEEPER_CAS: Case = Case {
     name: "zookeeper-cas",
     about: "writes that compare versions, and reads behind a write of their own session: linearizable under partitions, pauses and kills",
     system: "zookeeper",
-    with: &[("reads", "write"), ("tick", "250")],
+    with: &[("reads", "write"), ("disk-sync", "off"), ("tick", "250")],
     nodes: 5,
     workload: "versioned-register",
     faults: &["partition", "pause", "kill"],
@@ -49,8 +50,27 @@ pub const ZOOKEEPER_CAS: Case = Case {
     script: Script::Test { seconds: 30 },
 };
 
+/// `zookeeper-ghost-write`
+pub const ZOOKEEPER_GHOST_WRITE: Case = Case {
+    name: "zookeeper-ghost-write",
+    about: "a leader that was cut off keeps in its log what was never committed, leads again, and brings a follower up to date from that log",
+    system: "zookeeper",
+    with: &[("reads", "write"), ("tick", "250"), ("session", "20000")],
+    nodes: 5,
+    workload: "register",
+    faults: &["kill", "partition"],
+    expected: Expected { seen: &["a write that was never committed"], ..Expected::lie(GHOST) },
+    script: Script::Rounds { bound: 5, round: ghost_write },
+};
+
+/// How a write shows that is there on one server alone.
+const GHOST: &[&str] = &["inversion", "stale-read"];
+
 /// How late a follower hears of what was committed.
 const LATE: Duration = Duration::from_millis(60);
+
+/// How long a write waits that nobody will confirm.
+const GHOST_TIME: Duration = Duration::from_millis(400);
 
 /// How often everybody reads and writes in a round.
 const TURNS: usize = 6;
@@ -111,5 +131,53 @@ fn late_follower(scene: &mut Scene) -> Result<(), String> {
         }
     }
     scene.heal(slow)?;
+    final_reads(scene, &key)
+}
+
+/// ```text
+///   n1  |--write 1--|  ✗ SIGKILL                                                              restart  read → 2
+///   n5  (leader)          (cut off)  |--write 2, in its log alone …     (heal: a snapshot)  leads
+///   others                  elect one of them  |--write 3--|ok |--write of another key--|    ✗ that one      read → 1
+/// ```
+/// Whoever has the highest number leads, where all have the same transactions: that is what makes n5 lead again.
+fn ghost_write(scene: &mut Scene) -> Result<(), String> {
+    let leader = primary(scene)?;
+    let others: Vec<usize> = scene.others(leader);
+    let (key, busy) = (scene.key(), scene.other_key());
+    let (old, ghost, news) = (scene.fresh(), scene.fresh(), scene.fresh());
+    let writer = open_until(scene, leader)?;
+    let laggard = others[0];
+    // The laggard has what everybody has, and no more.
+    let reader = open_until(scene, laggard)?;
+    put(scene, writer, &key, old)?;
+    read_until(scene, reader, &key, old)?;
+    let dead = scene.inject(Kill::new(vec![laggard], false))?;
+    scene.prove(dead)?;
+    let alone = scene.inject(cut(&[leader], &others).at_primary())?;
+    scene.prove(alone)?;
+    // It takes the write into its log, and nobody ever confirms it.
+    scene.send(writer, putting(scene, &key, ghost), GHOST_TIME)?;
+    let heir = new_primary(scene, leader)?;
+    let other = open_until(scene, heir)?;
+    put(scene, other, &busy, news)?;
+    scene.last_answer(writer)?;
+    scene.heal(alone)?;
+    one_primary(scene)?;
+    // When it follows, the one that leads now has to go, so that it leads again.
+    let back = open_until(scene, leader)?;
+    read_until(scene, back, &busy, news)?;
+    let gone = scene.inject(Kill::new(vec![heir], true))?;
+    scene.prove(gone)?;
+    let again = new_primary(scene, heir)?;
+    let name = scene.name(again);
+    scene.trigger(format!("{name} leads"));
+    scene.heal(dead)?;
+    let session = open_until(scene, laggard)?;
+    let seen = read(scene, session, &key)?;
+    if again == leader && seen == Some(Value::Int(ghost)) {
+        scene.saw("a write that was never committed");
+    }
+    scene.heal(gone)?;
+    one_primary(scene)?;
     final_reads(scene, &key)
 }

@@ -169,10 +169,12 @@ impl Service for Ensemble {
     }
 
     fn start_command(&self, _: usize, _: usize, _: bool) -> String {
+        // The leader's log may hold what was never committed (ZOOKEEPER-2846); −1 is never to send any of it.
+        let factor = if self.config.disk_sync { "" } else { "-Dzookeeper.snapshotSizeFactor=-1 " };
         // A small heap, one collector and one compiler: five of them share a machine.
         format!(
             "cd / && setsid java -Xms32m -Xmx128m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:-UsePerfData \
-             -Duser.timezone=UTC -Dorg.slf4j.simpleLogger.showDateTime=true \
+             {factor}-Duser.timezone=UTC -Dorg.slf4j.simpleLogger.showDateTime=true \
              -Dorg.slf4j.simpleLogger.dateTimeFormat='yyyy-MM-dd HH:mm:ss.SSS' \
              -cp {JAR}:{LOGGER} org.apache.zookeeper.server.quorum.QuorumPeerMain {DATA}/zoo.cfg \
              >>{LOG} 2>&1 </dev/null & echo $!"

@@ -32,6 +32,11 @@ const OPTIONS: &[SystemOption] = &[
         about: "on or off: whether the resource that a lock guards refuses a token smaller than one that it has seen",
     },
     SystemOption {
+        name: "disk-sync",
+        default: "on",
+        about: "on or off: whether a leader may bring a follower up to date from the transactions in its own log",
+    },
+    SystemOption {
         name: "session",
         default: "4000",
         about: "milliseconds that a session lives on without a word of its client, 500 to 60000",
@@ -48,6 +53,7 @@ const OPTIONS: &[SystemOption] = &[
 struct Config {
     reads: Reads,
     fencing: bool,
+    disk_sync: bool,
     session: u64,
     tick: u64,
 }
@@ -59,6 +65,7 @@ impl Config {
         Ok(Config {
             reads: options.choice("reads", &reads)?,
             fencing: options.switch("fencing")?,
+            disk_sync: options.switch("disk-sync")?,
             session: options.number("session", 500..=60_000)?,
             tick: options.number("tick", 50..=5000)?,
         })
@@ -107,7 +114,7 @@ impl System for ZooKeeper {
     }
 
     fn configurations(&self) -> &'static [&'static [(&'static str, &'static str)]] {
-        &[&[], &[("reads", "sync")], &[("reads", "write")]]
+        &[&[], &[("reads", "sync")], &[("reads", "write")], &[("reads", "write"), ("disk-sync", "off")]]
     }
 
     fn start(&self, start: &Start<'_>) -> Result<Box<dyn Running>, String> {

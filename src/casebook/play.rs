@@ -138,7 +138,7 @@ fn rounds(
     round: fn(&mut Scene) -> Result<(), String>,
 ) -> Result<Played, Failure> {
     let config = StageConfig {
-        place: place(parts.system),
+        place: place(case, parts.system),
         system: parts.system,
         with: parts.with.clone(),
         workload: parts.workload,
@@ -185,9 +185,10 @@ pub fn lack(case: &Case) -> Option<String> {
     crate::control::lab::able().err().or_else(|| systems::find(case.system).and_then(systems::lack))
 }
 
-/// Where the nodes of a case are: a real system has a lab of its own.
-fn place(system: &dyn System) -> Place {
-    if system.needs_nodes() { Place::Lab { capture: None, disk: false } } else { Place::Here }
+/// Where the nodes of a case are: a real system has a lab of its own, with disks if one is to lose power.
+fn place(case: &Case, system: &dyn System) -> Place {
+    let disk = case.faults.contains(&"power");
+    if system.needs_nodes() { Place::Lab { capture: None, disk } } else { Place::Here }
 }
 
 fn test_config(case: &Case, parts: &Parts, seed: u64, seconds: u64) -> RunConfig {
@@ -201,7 +202,7 @@ fn test_config(case: &Case, parts: &Parts, seed: u64, seconds: u64) -> RunConfig
         time_limit: Duration::from_secs(seconds),
         nemesis: case.faults.iter().filter_map(|kind| nemesis::Wanted::plain(kind)).collect(),
         nemesis_interval: Duration::from_millis(if case.real() { 4000 } else { 1500 }),
-        place: place(parts.system),
+        place: place(case, parts.system),
         progress: ProgressMode::Quiet,
         ..RunConfig::new(parts.system, parts.workload, seed)
     }

@@ -15,6 +15,8 @@ pub fn cases() -> &'static [Case] {
         zookeeper::ZOOKEEPER_CAS,
         zookeeper::ZOOKEEPER_GHOST_WRITE,
         redis::REDIS_SENTINEL,
+        redis::REDIS_EVERYSEC,
+        redis::REDIS_FSYNC_ALWAYS,
     ];
     CASES
 }

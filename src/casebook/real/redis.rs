@@ -3,6 +3,7 @@
 use crate::casebook::case::{Case, Expected, Script};
 use crate::casebook::recipes::{cut, final_reads, new_primary, one_primary, primary, put};
 use crate::casebook::scene::Scene;
+use nemesis::Power;
 
 /// `redis-sentinel`
 pub const REDIS_SENTINEL: Case = Case {
@@ -15,6 +16,32 @@ pub const REDIS_SENTINEL: Case = Case {
     faults: &["partition"],
     expected: Expected { seen: &["two primaries"], ..Expected::lie(&["set-lost"]) },
     script: Script::Rounds { bound: 5, round: split_brain },
+};
+
+/// `redis-everysec`
+pub const REDIS_EVERYSEC: Case = Case {
+    name: "redis-everysec",
+    about: "a server acknowledges what it will sync within a second, and loses power before: what it had acknowledged is gone",
+    system: "redis",
+    with: &[("mode", "single"), ("fsync", "everysec")],
+    nodes: 1,
+    workload: "set",
+    faults: &["power"],
+    expected: Expected::lie(&["set-lost"]),
+    script: Script::Rounds { bound: 10, round: power_loss },
+};
+
+/// `redis-fsync-always`
+pub const REDIS_FSYNC_ALWAYS: Case = Case {
+    name: "redis-fsync-always",
+    about: "the same with a server that syncs before it acknowledges: linearizable, however often it loses power",
+    system: "redis",
+    with: &[("mode", "single"), ("fsync", "always")],
+    nodes: 1,
+    workload: "set",
+    faults: &["power"],
+    expected: Expected::HONEST,
+    script: Script::Test { seconds: 20 },
 };
 
 /// How many elements are added on each side.
@@ -47,5 +74,29 @@ fn split_brain(scene: &mut Scene) -> Result<(), String> {
     }
     scene.heal(cut_off)?;
     one_primary(scene)?;
+    final_reads(scene, &key)
+}
+
+/// ```text
+///   client   |--add 2--|ok |--add 3--|ok …                            read → {1}
+///   server     log, and sync within a second      ✗ power     restart
+/// ```
+/// The process alone would not do: what it has written is with the kernel, which goes on.
+fn power_loss(scene: &mut Scene) -> Result<(), String> {
+    let key = scene.key();
+    let writer = scene.open(0)?;
+    let mut last = None;
+    for _ in 0..ADDS {
+        let value = scene.fresh();
+        if put(scene, writer, &key, value)? {
+            last = Some(value);
+        }
+    }
+    let dark = scene.inject(Power::new(vec![0], true))?;
+    scene.prove(dark)?;
+    if let Some(last) = last {
+        scene.trigger(format!("{last} was acknowledged by a server that lost power then"));
+    }
+    scene.heal(dark)?;
     final_reads(scene, &key)
 }

@@ -267,6 +267,8 @@ impl Service for Servers {
             let sentinel = self.sentinel_configuration(node);
             script.push_str(&format!("cat >{DATA}/sentinel.conf <<'END'\n{sentinel}END\n"));
         }
+        // A node that loses power is not to lose this.
+        script.push_str(&format!("sync -f {DATA}/redis.conf\n"));
         Some(script)
     }
 
@@ -302,6 +304,10 @@ impl Service for Servers {
 
     fn data(&self) -> Vec<String> {
         vec![DATA.to_string()]
+    }
+
+    fn files(&self) -> Vec<String> {
+        vec![format!("{DATA}/appendonlydir/*.aof")]
     }
 
     /// Also while it reads its log of writes.

@@ -163,7 +163,8 @@ impl Service for Ensemble {
             "mkdir -p {DATA}/data && echo {} >{DATA}/data/myid && cat >{DATA}/zoo.cfg <<'END'\n\
              tickTime={tick}\ninitLimit=20\nsyncLimit=8\ndataDir={DATA}/data\nclientPort={CLIENT_PORT}\n\
              minSessionTimeout=1\nmaxSessionTimeout=600000\nmaxClientCnxns=0\n4lw.commands.whitelist=*\n\
-             admin.enableServer=false\n{servers}END\n",
+             admin.enableServer=false\n{servers}END\n\
+             sync -f {DATA}/zoo.cfg\n",
             node + 1
         ))
     }
@@ -191,6 +192,10 @@ impl Service for Ensemble {
 
     fn data(&self) -> Vec<String> {
         vec![DATA.to_string()]
+    }
+
+    fn files(&self) -> Vec<String> {
+        vec![format!("{DATA}/data/version-2/log.*"), format!("{DATA}/data/version-2/snapshot.*")]
     }
 
     /// By a word that needs no leader.

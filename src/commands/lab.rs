@@ -72,12 +72,15 @@ fn exec(node: &str, name: Option<&str>, command: &[String]) -> Result<u8, Failur
 }
 
 /// Packages of systems whose name is not their package's.
-const PACKAGES: [(&str, &[&str]); 5] = [
+const PACKAGES: [(&str, &[&str]); 8] = [
     ("etcd", &["etcd-server"]),
-    ("zookeeper", &["zookeeper"]),
-    ("redis", &["redis-server", "redis-sentinel"]),
+    ("galera", &["mariadb-server", "mariadb-backup", "galera-4", "rsync", "socat"]),
     ("nats", &["nats-server"]),
+    ("patroni", &["postgresql", "patroni", "etcd-server", "python3-etcd", "python3-psycopg2"]),
+    ("postgres", &["postgresql"]),
     ("rabbitmq", &["rabbitmq-server"]),
+    ("redis", &["redis-server", "redis-sentinel"]),
+    ("zookeeper", &["zookeeper"]),
 ];
 
 /// A script that tells a package's own scripts to start no daemon.

@@ -11,15 +11,18 @@ mod daemons;
 pub mod demo;
 mod dialogue;
 pub mod etcd;
+pub mod galera;
 mod http;
 mod in_lab;
 mod json;
 pub mod nats;
 mod on_hosts;
 mod options;
+pub mod postgres;
 pub mod rabbitmq;
 pub mod redis;
 mod service;
+mod sql;
 pub mod zookeeper;
 
 use crate::client::System;
@@ -37,6 +40,8 @@ pub fn all() -> &'static [&'static dyn System] {
         &redis::Redis,
         &nats::Nats,
         &rabbitmq::RabbitMq,
+        &galera::Galera,
+        &postgres::Postgres,
     ]
 }
 

@@ -114,6 +114,18 @@ fn the_corpus_is_small_and_says_where_it_comes_from() {
     assert!(total <= 3 * 1024 * 1024, "the corpus has {total} bytes");
 }
 
+#[test]
+fn every_fault_has_its_page() {
+    let index = fs::read_to_string(root().join("docs/faults/README.md")).unwrap();
+    for kind in nemesis::kinds() {
+        assert!(root().join(format!("docs/faults/{kind}.md")).exists(), "docs/faults/{kind}.md is not there");
+        assert!(
+            index.contains(&format!("[{kind}]({kind}.md)")),
+            "docs/faults/README.md does not list {kind}"
+        );
+    }
+}
+
 /// The README's links, and those of the pages below `docs/`, lead somewhere.
 #[test]
 fn every_link_of_the_documentation_leads_to_a_file() {

@@ -35,6 +35,12 @@ pub enum LabCommand {
         /// With --capture: only these links, in both directions: `n1-n2`, `n3-clients`, separated by commas.
         #[arg(long, value_name = "LINKS", requires = "capture", value_parser = links)]
         link: Option<Links>,
+        /// Give each node a file system of its own below this directory, which can lose its power.
+        #[arg(long, value_name = "DIR")]
+        disk: Option<String>,
+        /// Run an sshd on each node, with a key made for the lab.
+        #[arg(long)]
+        ssh: bool,
     },
     /// Show the labs that are up, and their nodes.
     Status,

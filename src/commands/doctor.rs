@@ -25,10 +25,12 @@ say control "$SSH_CONNECTION"
 if nft list tables >/dev/null; then say firewall nft
 elif iptables -w -n -L INPUT >/dev/null; then say firewall iptables
 else for t in nft iptables; do command -v $t >/dev/null && say blunt $t; done; fi
-for t in setsid timeout bash nc tc ip adjtimex systemctl sudo; do command -v $t >/dev/null && say has-$t yes; done
+for t in setsid timeout bash nc tc ip adjtimex systemctl sudo perl python3 fallocate fsfreeze; do command -v $t >/dev/null && say has-$t yes; done
 out=$(unshare --net sh -c 'tc qdisc add dev lo root handle 1: prio && tc qdisc add dev lo parent 1:1 netem delay 1ms' 2>&1) \
   && say netem yes || say netem "no: $(echo "$out" | head -n 1)"
 [ -w /run ] && say run yes
+grep -q ' cgroup2 ' /proc/mounts && say freezer 'version 2 of cgroups' \
+  || { grep ' cgroup ' /proc/mounts | grep -q freezer && say freezer 'version 1 of cgroups'; }
 for h in /run/perjury/*/heal; do [ -e "$h" ] && say left "$(ls "${h%/heal}" | grep -c undo)"; done
 for u in systemd-timesyncd chrony chronyd ntp ntpd ntpsec openntpd; do systemctl is-active --quiet $u && say keeper $u; done
 [ "$(id -u)" = 0 ] || { sudo -n true && say sudo yes; }
@@ -114,6 +116,18 @@ impl Facts {
             "clock" if self.get("uid") == "0" && !self.may(25) => {
                 lacks.push("its clock may not be set (a container?)".into());
             }
+            "freeze" if self.get("freezer").is_empty() => {
+                lacks.push("there is no freezer (cgroup2, or the freezer of cgroup)".into());
+            }
+            "power" if !self.has("perl") && !self.has("python3") => {
+                lacks.push("there is neither perl nor python3, to end a file system".into());
+            }
+            "disk-full" if !self.has("fallocate") => {
+                lacks.push("there is no fallocate (package util-linux)".into());
+            }
+            "disk-hang" if !self.has("fsfreeze") => {
+                lacks.push("there is no fsfreeze (package util-linux)".into());
+            }
             // CAP_KILL
             "pause" | "kill" | "zombie" if self.get("uid") == "0" && !self.may(5) => {
                 lacks.push("signals to processes of others are not allowed".into());
@@ -136,6 +150,12 @@ impl Facts {
                     if self.has("adjtimex") { "can drift" } else { "cannot drift (package adjtimex)" };
                 format!("{stops}{drift}")
             }
+            "freeze" => format!("by the freezer of {}", self.get("freezer")),
+            "power" | "disk-hang" => "if the data are a file system of their own".into(),
+            "disk-read-only" => "if the data are an ext4 of their own".into(),
+            "disk-full" => "by a file beside the data".into(),
+            "bit-flip" | "truncate" => "if the system says which of its files matter".into(),
+            "member" => "if the system offers it".into(),
             _ => "by signal".into(),
         }
     }
@@ -197,7 +217,7 @@ fn examine(hosts: &[Arc<dyn Host>], asked: &[&str], process: Option<&str>) -> (S
             let find = crate::control::hosts::process::Finder::Name(process.to_string());
             let state = host.sh(&crate::control::hosts::process::state(&find), LOOK);
             let state = state.unwrap_or_else(|error| error.to_string());
-            text += &format!("  process    {process}: {state}\n");
+            text += &format!("  process        {process}: {state}\n");
             if state != "running" {
                 lacking.push(format!("{name}: looking for the process {process}: {state}"));
             }
@@ -205,9 +225,9 @@ fn examine(hosts: &[Arc<dyn Host>], asked: &[&str], process: Option<&str>) -> (S
         for kind in nemesis::kinds() {
             let lacks = facts.lacks(kind);
             if lacks.is_empty() {
-                text += &format!("  {kind:10} yes   {}\n", facts.note(kind));
+                text += &format!("  {kind:14} yes   {}\n", facts.note(kind));
             } else {
-                text += &format!("  {kind:10} no    {}\n", lacks.join("; "));
+                text += &format!("  {kind:14} no    {}\n", lacks.join("; "));
                 if asked.contains(kind) {
                     lacking.push(format!("{name}: {kind}: {}", lacks.join("; ")));
                 }
@@ -264,7 +284,7 @@ mod tests {
         assert_eq!(user.lacks("partition"), ["me is not root (--sudo gives it)"]);
         let whole = Facts::read(
             "uid=0\nuser=root\ncaps=000001ffffffffff\nrun=yes\nhas-setsid=yes\nhas-nc=yes\nhas-tc=yes\nhas-ip=yes\n\
-             firewall=nft\nnetem=yes\nkeeper=chrony\n",
+             firewall=nft\nnetem=yes\nkeeper=chrony\nfreezer=version 2\nhas-perl=yes\nhas-fallocate=yes\nhas-fsfreeze=yes\n",
         );
         for kind in nemesis::kinds().iter().filter(|kind| nemesis::needs(kind) != nemesis::Needs::Packets) {
             assert_eq!(whole.lacks(kind), [""; 0], "{kind}");

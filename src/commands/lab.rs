@@ -13,8 +13,9 @@ use std::time::Instant;
 
 /// Does what was asked about labs.
 pub fn run(args: LabArgs) -> Result<u8, Failure> {
+    crate::control::lab::sweep();
     match args.command {
-        LabCommand::Up { nodes, name, seed, capture, link } => {
+        LabCommand::Up { nodes, name, seed, capture, link, disk, ssh } => {
             if !(1..=NODES_MAX).contains(&nodes) {
                 return Err(Failure::usage(format!(
                     "--nodes: expected 1 to {NODES_MAX} nodes, found {nodes}"
@@ -25,9 +26,16 @@ pub fn run(args: LabArgs) -> Result<u8, Failure> {
                 .map(|path| std::path::absolute(&path).map(|path| (path, link.unwrap_or_default())))
                 .transpose()
                 .map_err(|error| Failure::usage(format!("--capture: {error}")))?;
-            let lab = detached::up(&name, nodes, seed, capture).map_err(cluster)?;
+            if disk.as_ref().is_some_and(|dir| !dir.starts_with('/') || dir.len() < 2) {
+                return Err(Failure::usage("--disk: expected a directory of the nodes, as in /var/lib/etcd"));
+            }
+            let lab =
+                detached::up(&detached::Wish { name, nodes, seed, capture, disk, ssh }).map_err(cluster)?;
             eprintln!("{nodes} nodes up in {:.2} s", begun.elapsed().as_secs_f64());
             show(&lab);
+            if let Some(how) = detached::by_ssh(&lab) {
+                eprintln!("{how}");
+            }
             Ok(exit::HOLDS)
         }
         LabCommand::Status => {

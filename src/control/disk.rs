@@ -146,8 +146,18 @@ impl Mounts {
     }
 }
 
+/// Removes files and directories. One that is a file system of its own stays, and only what is in it goes.
+pub fn forget(paths: &[String]) -> String {
+    let paths: Vec<String> = paths.iter().map(|path| quote(path)).collect();
+    format!(
+        "bad=0; for d in {}; do\n\
+         if grep -q \" $d \" /proc/self/mountinfo; then find $d -mindepth 1 ! -path \"$d/lost+found*\" -delete || bad=1\n\
+         else rm -rf -- $d || bad=1; fi; done; [ $bad = 0 ]\n",
+        paths.join(" ")
+    )
+}
+
 /// Writes the file that a loss of power is to take.
-#[expect(dead_code, reason = "for hosts")]
 pub fn write_unsynced(base: &str) -> String {
     format!("printf unsynced >{}\n", quote(&format!("{base}/{UNSYNCED}")))
 }
@@ -162,11 +172,9 @@ pub fn unsynced_gone(base: &str) -> String {
 /// Ends a file system at once: whatever has not been synced is dropped, and everything after that is an error.
 ///
 /// The kernel has a call for it (FS_IOC_SHUTDOWN, without flushing the log), and no usual tool makes it.
-#[expect(dead_code, reason = "for hosts")]
 pub fn shut_down(base: &str) -> String {
     let base = quote(base);
-    let perl =
-        r#"open(my $f, "<", $ARGV[0]) or die "$!\n"; ioctl($f, 0x8004587d, pack("L", 2)) or die "$!\n""#;
+    let perl = r#"open(my $f, "<", $ARGV[0]) or die "$!\n"; my $how = pack("L", 2); ioctl($f, 0x8004587d, $how) or die "$!\n""#;
     let python = "import fcntl, os, struct, sys\n\
                   fcntl.ioctl(os.open(sys.argv[1], os.O_RDONLY), 0x8004587d, struct.pack('I', 2))";
     format!(
@@ -221,7 +229,7 @@ pub fn probe(base: &str) -> String {
     let write = format!(
         "if out=$(LC_ALL=C dd if=/dev/zero of={file} bs=4096 count=4 2>&1); then s=healthy; else\n\
          case $out in *'No space left'*) s=full;; *'Read-only'*) s=read-only;; *) s=\"$out\";; esac; fi\n\
-         rm -f {file}; echo $s >\"$1\""
+         rm -f {file}; [ ! -e \"$1\" ] || echo $s >\"$1\""
     );
     format!(
         "t=/run/perjury-probe.$$; : >$t || exit 1\n\

@@ -11,7 +11,6 @@ mod containers;
 pub mod damage;
 pub mod disk;
 mod exchange;
-#[expect(dead_code, reason = "for hosts")]
 pub mod freezer;
 mod guard;
 pub mod here;

@@ -3,10 +3,11 @@
 use super::service::{Part, Service, Way};
 use crate::client::{HostsPlace, System};
 use crate::commands::heal::RunHosts;
+use crate::control::disk::forget;
 use crate::control::host::{Host, HostError, quote};
 use crate::control::hosts::ledger::Thing;
 use crate::control::hosts::process::Finder;
-use crate::control::hosts::{self, HostCluster, each};
+use crate::control::hosts::{self, ChangeMembers, HostCluster, Known, each};
 use crate::control::reach;
 use nemesis::{Cluster, NodeState};
 use std::hash::{BuildHasher, RandomState};
@@ -82,6 +83,13 @@ impl<S: Service> HostedCluster<S> {
             role.map_err(|e| format!("{}: asking for its role: {e}", names[node]))
         };
         let cluster = HostCluster::new(hosts.clone(), services, &id, LEASE, Some(Box::new(ask_role)))?;
+        if service.changes_members() && !place.no_db {
+            cluster.with_members(Box::new(ByOthers {
+                service: service.clone(),
+                hosts: hosts.clone(),
+                addresses: addresses.clone(),
+            }));
+        }
         let (dir, ours, ended) = (dir.to_path_buf(), !place.no_db, AtomicBool::new(false));
         let hosted = HostedCluster { service, cluster, hosts, addresses, dir, ours, ended };
         let deadline = Instant::now() + LEASE.max(hosted.service.patience());
@@ -101,9 +109,9 @@ impl<S: Service> HostedCluster<S> {
     /// Starts the daemons with nothing of an earlier run, after the hosts have been told how to end them.
     fn launch(&self, plan: &Plan<'_>, deadline: Instant) -> Result<(), String> {
         let system = plan.system;
-        let words = |paths: Vec<String>| paths.iter().map(|p| quote(p)).collect::<Vec<_>>().join(" ");
         // Logs are copied before they are removed; after a lost controller they stay, to be looked at.
-        let (data, logs) = (words(self.service.data()), words(self.service.logs()));
+        let data = self.service.data();
+        let owned = [data.clone(), self.service.logs()].concat();
         let prepare = |at: usize, host: &dyn Host| -> Result<(), HostError> {
             let installed = format!("({}) && echo yes || echo no", plan.installed);
             if host.sh(&installed, LOOK)?.lines().last() != Some("yes") {
@@ -112,9 +120,9 @@ impl<S: Service> HostedCluster<S> {
                 return Err(host.failed(&act, &format!("there is no {} on it", programs.join(" or no "))));
             }
             let kill = hosts::process::kill(&plan.finder(at));
-            let undo = format!("({kill}) && rm -rf -- {data}\n");
+            let undo = format!("({kill}) || exit 1\n{}", forget(&data));
             self.cluster.note(at, Thing::End, &format!("running {system}"), &undo)?;
-            host.sh(&format!("({kill}) && rm -rf -- {data} {logs}"), LEASE)?;
+            host.sh(&format!("({kill}) || exit 1\n{}", forget(&owned)), LEASE)?;
             match self.service.prepare(at) {
                 Some(script) => host.sh(&script, self.service.patience()).map(drop),
                 None => Ok(()),
@@ -284,6 +292,41 @@ fn over<T>(
     act(&Way::new(node, name, &dialled, &sh))
 }
 
+/// Changes of the members, asked of any other node.
+struct ByOthers<S> {
+    service: Arc<S>,
+    hosts: Vec<Arc<dyn Host>>,
+    addresses: Vec<IpAddr>,
+}
+
+impl<S: Service> ByOthers<S> {
+    fn ask<T>(&self, node: usize, act: impl Fn(&Way<'_>) -> Result<T, String>) -> Result<T, String> {
+        let mut why = "there is no other node".to_string();
+        for other in (0..self.hosts.len()).filter(|other| *other != node) {
+            let name = self.hosts[other].name();
+            match over(&self.hosts, &self.addresses, other, name, &act) {
+                Ok(value) => return Ok(value),
+                Err(said) => why = format!("{name} says: {said}"),
+            }
+        }
+        Err(why)
+    }
+}
+
+impl<S: Service> ChangeMembers for ByOthers<S> {
+    fn leave(&self, node: usize) -> Result<(), String> {
+        self.ask(node, |other| self.service.leave(other, node))
+    }
+
+    fn join(&self, node: usize) -> Result<(), String> {
+        self.ask(node, |other| self.service.join(other, node))
+    }
+
+    fn member(&self, node: usize) -> Result<bool, String> {
+        self.ask(node, |other| self.service.member(other, node))
+    }
+}
+
 /// Which daemons run where, and how they are found and started.
 struct Plan<'a> {
     system: &'a str,
@@ -319,7 +362,9 @@ impl Plan<'_> {
         let port = service.peer_port();
         if no_db {
             let finder = Finder::Name(self.parts[0].program.clone());
-            return hosts::Service { finder, start: None, ready: None, port };
+            let of = |part: &Part| (part.name.clone(), Finder::Name(part.program.clone()));
+            let known = Known { parts: self.parts.iter().map(of).collect(), ..Known::default() };
+            return hosts::Service { finder, start: None, ready: None, port, known };
         }
         let start = |part: usize| {
             let state = hosts::process::state(&Finder::PidFiles(vec![self.file(part)]));
@@ -327,6 +372,13 @@ impl Plan<'_> {
             format!("case $(\n{state}) in dead)\n{start};; esac\n")
         };
         let start: String = self.parts_of(node).map(start).collect();
-        hosts::Service { finder: self.finder(node), start: Some(start), ready: None, port }
+        let of = |part: usize| (self.parts[part].name.clone(), Finder::PidFiles(vec![self.file(part)]));
+        let known = Known {
+            parts: self.parts_of(node).map(of).collect(),
+            data: service.disk().into_iter().next(),
+            files: service.files(),
+            log: service.logs().into_iter().next(),
+        };
+        hosts::Service { finder: self.finder(node), start: Some(start), ready: None, port, known }
     }
 }

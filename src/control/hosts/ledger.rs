@@ -1,7 +1,7 @@
 //! What is applied to a host, kept on the host itself: for every act the script that undoes it, written before the act.
 //!
 //! ```text
-//!   /run/perjury/ID/1-net.undo … 7-end.undo       one script a thing; each may be run at any time, any number of times
+//!   /run/perjury/ID/10-net.undo … 90-end.undo      one script a thing; each may be run at any time, any number of times
 //!                   lease                         until when, in seconds since the host was started
 //!                   heal                          runs all of them in order, and removes what was undone
 //! ```
@@ -61,8 +61,14 @@ pub enum Thing {
     Clock,
     /// Who keeps the clock.
     Ntp,
+    /// What the disk does.
+    Disk,
+    /// Processes that are frozen.
+    Freeze,
     /// Processes that stand still.
     Stop,
+    /// A file that is damaged.
+    Damage,
     /// Processes that are gone.
     Start,
     /// Processes that we have started.
@@ -70,16 +76,20 @@ pub enum Thing {
 }
 
 impl Thing {
-    /// Healed in this order: a process that is started behind a cut cable would not be seen to answer.
+    /// Healed in this order: a process that is started behind a cut cable would not be seen to answer, and one that waits
+    /// for a disk can neither go on nor end.
     fn file(self) -> &'static str {
         match self {
-            Thing::Net => "1-net",
-            Thing::Shape => "2-shape",
-            Thing::Clock => "3-clock",
-            Thing::Ntp => "4-ntp",
-            Thing::Stop => "5-stop",
-            Thing::Start => "6-start",
-            Thing::End => "7-end",
+            Thing::Net => "10-net",
+            Thing::Shape => "15-shape",
+            Thing::Clock => "20-clock",
+            Thing::Ntp => "25-ntp",
+            Thing::Disk => "30-disk",
+            Thing::Freeze => "40-freeze",
+            Thing::Stop => "50-stop",
+            Thing::Damage => "60-damage",
+            Thing::Start => "70-start",
+            Thing::End => "90-end",
         }
     }
 }

@@ -7,21 +7,23 @@
 
 mod firewall;
 pub mod ledger;
+mod ports;
 pub mod process;
 mod shaping;
 mod skew;
 #[cfg(all(test, feature = "ssh"))]
 pub(crate) mod tests;
 
+use super::disk::Mounts;
 use super::host::{Host, HostError, quote};
 use firewall::{Control, Cut, Tool};
 use ledger::{Ledger, Thing};
-use nemesis::{ClockSetting, Cluster, End, Link, LinkRule, NodeState, Pass, Role};
+use nemesis::{ClockSetting, Cluster, DiskState, End, Link, LinkRule, NodeState, Pass, Role};
 use process::Finder;
 use skew::Saved;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, ToSocketAddrs};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant, SystemTime};
 
 /// How long a look at a host may take.
@@ -42,6 +44,32 @@ pub struct Service {
     pub ready: Option<String>,
     /// A port on which it listens: probes of links dial it.
     pub port: u16,
+    /// What else is known of it.
+    pub known: Known,
+}
+
+/// What of a service some faults must know.
+#[derive(Clone, Debug, Default)]
+pub struct Known {
+    /// Its daemons by name, the database first, and how the processes of each are found.
+    pub parts: Vec<(String, Finder)>,
+    /// The directory that its data are in.
+    pub data: Option<String>,
+    /// Files that hold what it has been told, as patterns of the shell.
+    pub files: Vec<String>,
+    /// Its log.
+    pub log: Option<String>,
+}
+
+/// How the members of a system are changed: by questions to the nodes but the first of these numbers, which is the one that
+/// is taken out or in.
+pub trait ChangeMembers: Send + Sync {
+    /// Takes it out.
+    fn leave(&self, node: usize) -> Result<(), String>;
+    /// Takes it in.
+    fn join(&self, node: usize) -> Result<(), String>;
+    /// Whether it is one.
+    fn member(&self, node: usize) -> Result<bool, String>;
 }
 
 /// What a node thinks it is, by a question to the system.
@@ -59,6 +87,7 @@ pub struct HostCluster {
     /// Every rule that is not the healthy one.
     links: Mutex<BTreeMap<Link, LinkRule>>,
     ask_role: Option<Box<AskRole>>,
+    members: OnceLock<Box<dyn ChangeMembers>>,
 }
 
 /// What is known of a node's host.
@@ -76,6 +105,12 @@ struct Node {
     ahead_ns: i64,
     /// Processes that were stopped, as `process::list` has printed them.
     stopped: String,
+    /// Whether its processes are frozen.
+    frozen: bool,
+    /// What its disk was made to do, and how that is undone.
+    disk: Option<DiskState>,
+    /// Where its disk is mounted.
+    mounts: Option<Mounts>,
 }
 
 /// Does the same on all hosts at once; the results in their order.
@@ -145,6 +180,7 @@ impl HostCluster {
             addresses: addresses.collect(),
             links: Mutex::default(),
             ask_role,
+            members: OnceLock::new(),
             hosts,
         });
         keep_leases(&cluster);
@@ -156,6 +192,12 @@ impl HostCluster {
         let (host, mut known) = (&*self.hosts[node], self.lock(node));
         self.opened(host, &mut known)?;
         self.ledger.act(host, thing, about, undo, "true", "").map(drop)
+    }
+
+    /// Says how members are changed.
+    pub fn with_members(&self, members: Box<dyn ChangeMembers>) {
+        // Who says it twice has said it.
+        let _ = self.members.set(members);
     }
 
     /// Undoes everything on every host, and closes the ledgers. Gives what was undone, a line each.
@@ -411,26 +453,7 @@ impl Cluster for HostCluster {
     }
 
     fn pause(&self, node: usize) -> Result<(), String> {
-        let (host, service) = (self.host(node)?, self.service(node)?);
-        let mut known = self.lock(node);
-        let listed = host.sh(&process::list(&service.finder), LOOK)?;
-        if listed.is_empty() {
-            return Err(host.failed("pausing", "it has no process").into());
-        }
-        self.opened(host, &mut known)?;
-        // Those of an earlier pause are still to be resumed.
-        let both = format!("{} {listed}", known.stopped);
-        known.stopped = both.trim().to_string();
-        let undo = process::resume(&known.stopped);
-        self.ledger.act(
-            host,
-            Thing::Stop,
-            &format!("stopping {listed}"),
-            &undo,
-            &process::stop(&listed),
-            "",
-        )?;
-        Ok(())
+        self.stop(node, &self.service(node)?.finder)
     }
 
     fn resume(&self, node: usize) -> Result<(), String> {
@@ -444,16 +467,7 @@ impl Cluster for HostCluster {
     }
 
     fn kill(&self, node: usize) -> Result<(), String> {
-        let (host, service) = (self.host(node)?, self.service(node)?);
-        let start = service.start.as_ref().ok_or_else(|| {
-            String::from(host.failed("killing", "how it is started again is not known, so it is left alone"))
-        })?;
-        let mut known = self.lock(node);
-        self.opened(host, &mut known)?;
-        let undo =
-            format!("case $(\n{}) in dead) ;; *) exit 0;; esac\n{start}\n", process::state(&service.finder));
-        self.ledger.act(host, Thing::Start, "killing it", &undo, &process::kill(&service.finder), "")?;
-        Ok(())
+        self.end(node, &self.service(node)?.finder, "killing it")
     }
 
     fn start(&self, node: usize) -> Result<(), String> {
@@ -492,9 +506,9 @@ impl Cluster for HostCluster {
 
     fn state(&self, node: usize) -> Result<NodeState, String> {
         let host = self.host(node)?;
-        let said = host.sh(&process::state(&self.service(node)?.finder), LOOK)?;
-        process::read_state(&said)
-            .ok_or_else(|| host.failed("looking for its process", &format!("it said {said:?}")).into())
+        let state = self.state_of(host, &self.service(node)?.finder)?;
+        // The kernel shows a frozen process as one that waits for something.
+        Ok(if state == NodeState::Running && self.lock(node).frozen { NodeState::Stopped } else { state })
     }
 
     fn set_clock(&self, node: usize, setting: ClockSetting) -> Result<(), String> {
@@ -536,5 +550,41 @@ impl Cluster for HostCluster {
 
     fn role(&self, node: usize) -> Result<Option<Role>, String> {
         self.ask_role.as_ref().map_or(Ok(None), |ask| ask(node))
+    }
+
+    fn disks(&self) -> Result<&dyn nemesis::Disks, String> {
+        Ok(self)
+    }
+
+    fn files(&self) -> Result<&dyn nemesis::Files, String> {
+        match self.services.iter().all(|service| service.known.files.is_empty()) {
+            true => Err("which of its files matter is not known".into()),
+            false => Ok(self),
+        }
+    }
+
+    fn parts(&self) -> Result<&dyn nemesis::Parts, String> {
+        match self.services.iter().all(|service| service.known.parts.is_empty()) {
+            true => Err("which daemons a node has is not known".into()),
+            false => Ok(self),
+        }
+    }
+
+    fn freezer(&self) -> Result<&dyn nemesis::Freezer, String> {
+        Ok(self)
+    }
+
+    fn members(&self) -> Result<&dyn nemesis::Members, String> {
+        match self.members.get() {
+            Some(_) => Ok(self),
+            None => Err("this system offers no change of its members".into()),
+        }
+    }
+
+    fn logs(&self) -> Result<&dyn nemesis::Logs, String> {
+        match self.services.iter().all(|service| service.known.log.is_none()) {
+            true => Err("where its logs are is not known".into()),
+            false => Ok(self),
+        }
     }
 }

@@ -4,7 +4,7 @@
 
 use super::node::ourselves;
 use super::switch::Network;
-use super::{Lab, LabSpec, Links, able};
+use super::{Lab, LabSpec, Links, able, disk, sshd};
 use rustix::fs::{FlockOperation, flock};
 use rustix::process::{Pid, Signal, kill_process, setsid};
 use serde::{Deserialize, Serialize};
@@ -97,10 +97,24 @@ struct Hold {
     network: u8,
     seed: u64,
     capture: Option<(PathBuf, Option<Vec<(String, String)>>)>,
+    disk: Option<String>,
+    ssh: bool,
 }
 
 fn note(name: &str) -> PathBuf {
     Path::new(NOTES).join(format!("{name}.json"))
+}
+
+/// The directory with a lab's keys, if it has any.
+fn keys(name: &str) -> PathBuf {
+    Path::new(NOTES).join(format!("{name}.ssh"))
+}
+
+/// How the nodes of a lab are reached by SSH, if they are.
+pub fn by_ssh(lab: &Detached) -> Option<String> {
+    let keys = keys(&lab.name);
+    let first = lab.nodes.first().filter(|_| keys.exists())?;
+    Some(sshd::how(&keys, first.address))
 }
 
 /// One lab command at a time: holds the directory of the notes, which is made if it is not there.
@@ -144,6 +158,7 @@ pub fn all() -> Result<Vec<Detached>, String> {
             labs.push(lab);
         } else {
             let _ = fs::remove_file(&path);
+            let _ = fs::remove_dir_all(keys(&lab.name));
         }
     }
     labs.sort_by(|a, b| a.name.cmp(&b.name));
@@ -167,14 +182,26 @@ pub fn find(name: Option<&str>) -> Result<Detached, String> {
     }
 }
 
+/// A lab that somebody wants.
+pub struct Wish {
+    /// Its name.
+    pub name: String,
+    /// How many nodes.
+    pub nodes: usize,
+    /// The seed of all chances of its links.
+    pub seed: u64,
+    /// A file for the packets of these links.
+    pub capture: Option<(PathBuf, Links)>,
+    /// A directory of each node that is to be a disk of its own.
+    pub disk: Option<String>,
+    /// Whether each node is to have an sshd.
+    pub ssh: bool,
+}
+
 /// Makes a lab that stays when this process has ended.
-pub fn up(
-    name: &str,
-    nodes: usize,
-    seed: u64,
-    capture: Option<(PathBuf, Links)>,
-) -> Result<Detached, String> {
+pub fn up(wish: &Wish) -> Result<Detached, String> {
     able()?;
+    let name = wish.name.as_str();
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
     if name.is_empty() || name.len() > 40 || !name.chars().all(plain) {
         return Err(format!("a lab's name has letters, digits and dashes, not {name:?}"));
@@ -185,11 +212,12 @@ pub fn up(
         return Err(format!("a lab {name:?} is up already; `perjury lab down --name {name}` ends it"));
     }
     let network = free_network(&labs)?;
-    let capture = capture.map(|(path, links)| match links {
+    let capture = wish.capture.clone().map(|(path, links)| match links {
         Links::All => (path, None),
         Links::Between(pairs) => (path, Some(pairs)),
     });
-    let hold = Hold { name: name.to_string(), nodes, network, seed, capture };
+    let Wish { nodes, seed, ref disk, ssh, .. } = *wish;
+    let hold = Hold { name: name.to_string(), nodes, network, seed, capture, disk: disk.clone(), ssh };
     let text = serde_json::to_string(&hold).expect("plain data");
     let mut holder = ourselves(&["lab-hold", &text])
         .current_dir("/")
@@ -236,6 +264,8 @@ pub fn down(lab: &Detached) -> Result<(), String> {
     }
     let path = note(&lab.name);
     fs::remove_file(&path).map_err(|e| format!("{}: {e}", path.display()))?;
+    // It has none, unless it was asked for.
+    let _ = fs::remove_dir_all(keys(&lab.name));
     tidy();
     Ok(())
 }
@@ -281,6 +311,12 @@ fn make(hold: &Hold) -> Result<(Lab, Detached), String> {
         capture: hold.capture.clone().map(|(path, pairs)| (path, pairs.map_or(Links::All, Links::Between))),
     };
     let lab = Lab::up(&spec)?;
+    let hosts: Vec<_> = (0..hold.nodes).map(|node| lab.host(node)).collect();
+    if let Some(dir) = &hold.disk {
+        for host in &hosts {
+            disk::give(host, &[dir.as_str()])?;
+        }
+    }
     let gone = |what: &str| format!("{what} has ended already");
     let nodes = lab.names().into_iter().enumerate().map(|(i, name)| {
         let init = Process::of(lab.init(i)).ok_or_else(|| gone(&name))?;
@@ -293,6 +329,9 @@ fn make(hold: &Hold) -> Result<(Lab, Detached), String> {
         network: hold.network,
         nodes: nodes.collect::<Result<Vec<Node>, String>>()?,
     };
+    if hold.ssh {
+        sshd::start(&hosts, &keys(&hold.name))?;
+    }
     let text = serde_json::to_string(&detached).expect("plain data");
     let path = note(&hold.name);
     fs::write(&path, text).map_err(|e| format!("{}: {e}", path.display()))?;

@@ -5,6 +5,7 @@
 //!   root.rs    the files of a node                 netns.rs   sockets in other networks
 //!   switch.rs  the network between the nodes       link.rs    what a rule does to packets     capture.rs  a pcap file
 //!   host.rs    a node behind the port of hosts     detached.rs  labs that outlive the command that made them
+//!   sshd.rs    an sshd for each node
 //!   disk.rs    a file system for a node's data     freezer.rs   all processes of a node, frozen
 //! ```
 //!
@@ -20,6 +21,7 @@ mod link;
 mod netns;
 pub mod node;
 mod root;
+mod sshd;
 pub mod switch;
 
 use capture::Capture;

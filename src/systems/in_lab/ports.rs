@@ -2,7 +2,7 @@
 
 use super::{LabCluster, families};
 use crate::control::disk::{self, Mounts};
-use crate::control::host::{Host, quote};
+use crate::control::host::Host;
 use crate::control::lab::Lab;
 use crate::control::lab::disk::{lost, power_loss};
 use crate::control::lab::host::LabHost;
@@ -248,13 +248,7 @@ impl<S: Service> Members for LabCluster<S> {
     fn leave(&self, node: usize) -> Result<(), String> {
         self.change(node, "taking it out", |other| self.service.leave(other, node))?;
         self.kill(node)?;
-        let data: Vec<String> = self.service.data().iter().map(|path| quote(path)).collect();
-        // A directory may be a disk of its own, which stays.
-        let forget = format!(
-            "for d in {}; do [ -d $d ] && find $d -mindepth 1 -delete || rm -f $d; done\n",
-            data.join(" ")
-        );
-        self.on(node, "removing its data", &forget).map(drop)
+        self.on(node, "removing its data", &disk::forget(&self.service.data())).map(drop)
     }
 
     fn join(&self, node: usize) -> Result<(), String> {

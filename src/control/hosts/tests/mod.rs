@@ -7,7 +7,7 @@ mod recording;
 
 use super::ledger::{Ledger, Thing, heal_all};
 use super::process::Finder;
-use super::{HostCluster, Service};
+use super::{HostCluster, Known, Service};
 use crate::cli::parse::Span;
 use crate::cli::{DoctorArgs, HealArgs, Nodes, NodesArgs, SshArgs, TestArgs};
 use crate::commands;
@@ -29,7 +29,13 @@ const NO_LEASE: Duration = Duration::from_secs(3600);
 
 /// sshd, which is there anyway, and is not to be killed.
 fn sshd() -> Service {
-    Service { finder: Finder::Name("sshd".into()), start: None, ready: None, port: 22 }
+    Service {
+        finder: Finder::Name("sshd".into()),
+        start: None,
+        ready: None,
+        port: 22,
+        known: Known::default(),
+    }
 }
 
 fn cluster(net: &Net, n: usize, lease: Duration) -> Arc<HostCluster> {
@@ -235,6 +241,7 @@ fn a_process_stands_still_goes_on_dies_and_is_started_again() {
         start: Some(start),
         ready: Some("true".into()),
         port: 22,
+        known: Known::default(),
     };
     let cluster = HostCluster::new(net.hosts(), vec![service], "00000001", NO_LEASE, None).unwrap();
     let state = || cluster.state(0).unwrap();

@@ -1,7 +1,7 @@
 //! A host that does nothing but write down what it is told, and what the clock fault tells it.
 
 use super::super::process::Finder;
-use super::super::{HostCluster, Service};
+use super::super::{HostCluster, Known, Service};
 use crate::control::host::{Exit, Host, HostError, Output};
 use nemesis::{ClockSetting, Cluster};
 use std::sync::{Arc, Mutex};
@@ -38,7 +38,13 @@ impl Host for Recording {
 #[test]
 fn a_clock_is_saved_and_its_keeper_stopped_before_it_is_set_and_all_of_it_is_undone_in_order() {
     let host = Arc::new(Recording::default());
-    let service = Service { finder: Finder::Name("db".into()), start: None, ready: None, port: 1 };
+    let service = Service {
+        finder: Finder::Name("db".into()),
+        start: None,
+        ready: None,
+        port: 1,
+        known: Known::default(),
+    };
     let lease = Duration::from_secs(3600);
     let cluster = HostCluster::new(vec![host.clone()], vec![service], "00000003", lease, None).unwrap();
     host.told.lock().unwrap().clear();
@@ -62,18 +68,18 @@ fn a_clock_is_saved_and_its_keeper_stopped_before_it_is_set_and_all_of_it_is_und
     let clock = |offset: i64| {
         format!(
             "{enter}printf %s '# setting its clock\nif command -v adjtimex >/dev/null; then adjtimex --tick 10000 || exit 1; fi\n{}' \
-             >3-clock.new && mv 3-clock.new 3-clock.undo || exit 1\n{}",
+             >20-clock.new && mv 20-clock.new 20-clock.undo || exit 1\n{}",
             set(0),
             set(offset)
         )
     };
     let keeper = format!(
-        "{enter}printf %s '# stopping chrony\nsystemctl start chrony\n' >4-ntp.new && mv 4-ntp.new 4-ntp.undo || exit 1\n\
+        "{enter}printf %s '# stopping chrony\nsystemctl start chrony\n' >25-ntp.new && mv 25-ntp.new 25-ntp.undo || exit 1\n\
          systemctl stop chrony\n"
     );
     assert!(told[0].contains("mkdir -p /run/perjury/00000003"), "{}", told[0]);
     assert!(told[1].contains("is-active") && told[3].contains("echo $(date +%s%N)"), "{told:#?}");
-    let expected = [keeper, clock(30_000_000_000), clock(-1), undo("3-clock"), undo("4-ntp")];
+    let expected = [keeper, clock(30_000_000_000), clock(-1), undo("20-clock"), undo("25-ntp")];
     let got: Vec<String> = [2, 4, 5, 6, 7].iter().map(|&at: &usize| told[at].clone()).collect();
     assert_eq!(got, expected);
     assert_eq!(told.len(), 8);

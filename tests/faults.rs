@@ -1,0 +1,357 @@
+//! Every fault bites and heals: on etcd in a lab, and on the same kind of nodes over SSH. Needs root, etcd and, for SSH,
+//! sshd and ssh; says so where it is skipped.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Clusters share two cores: one at a time.
+static ONE: Mutex<()> = Mutex::new(());
+
+fn alone() -> MutexGuard<'static, ()> {
+    ONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn perjury(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_perjury")).args(args).output().expect("the binary starts")
+}
+
+fn both(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+/// Whether a test can be made here; says what is missing.
+fn able(programs: &[&str]) -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let root =
+        status.lines().any(|line| line.starts_with("Uid:") && line.split_whitespace().nth(2) == Some("0"));
+    let there = |program: &&&str| {
+        ["/usr/local/bin", "/usr/bin", "/bin", "/usr/sbin", "/sbin"]
+            .iter()
+            .any(|dir| Path::new(dir).join(program).exists())
+    };
+    let missing: Vec<_> = programs.iter().filter(|program| !there(program)).collect();
+    if !root || !Path::new("/dev/net/tun").exists() || !missing.is_empty() {
+        eprintln!("skipped: needs root, /dev/net/tun and {programs:?}; missing: {missing:?}");
+        return false;
+    }
+    true
+}
+
+/// What could be left behind on this machine: mounts, loop devices, groups of processes.
+fn traces() -> Vec<String> {
+    let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+    let mut traces: Vec<String> =
+        mounts.lines().filter(|line| line.contains(" ext4 ")).map(str::to_string).collect();
+    let output = Command::new("losetup").arg("-a").output().expect("losetup is there");
+    traces.extend(String::from_utf8_lossy(&output.stdout).lines().map(str::to_string));
+    for line in mounts.lines().filter(|line| line.contains(" cgroup2 ") || line.contains("freezer")) {
+        let at = line.split(' ').nth(1).expect("where it is mounted");
+        let groups = fs::read_dir(at).into_iter().flatten().flatten();
+        let names = groups.map(|group| group.file_name().to_string_lossy().into_owned());
+        traces.extend(names.filter(|name| name.starts_with("perjury")));
+    }
+    traces.sort();
+    traces
+}
+
+/// Runs a test of etcd until its exit code is 0, a few times: a busy machine may leave a run vacuous.
+fn honest(args: &[&str]) -> serde_json::Value {
+    for attempt in 1.. {
+        let dir = tempfile::tempdir().expect("a directory");
+        let store = dir.path().to_string_lossy().into_owned();
+        let seed = attempt.to_string();
+        let all = [&["test", "etcd", "register", "--store", &store, "--seed", &seed], args].concat();
+        let output = perjury(&all);
+        match output.status.code() {
+            Some(0) => {
+                let results = fs::read_to_string(dir.path().join("etcd-register/latest/results.json"));
+                return serde_json::from_str(&results.expect("results")).expect("JSON");
+            }
+            Some(3) if attempt < 3 => eprintln!("again: {}", both(&output)),
+            code => panic!("exit code {code:?}: {}", both(&output)),
+        }
+    }
+    unreachable!()
+}
+
+/// Asserts that a fault of each kind has bitten, and that everything was healed.
+fn bitten(results: &serde_json::Value, kinds: &[&str]) {
+    let faults = results["faults"].as_array().expect("faults");
+    for kind in kinds {
+        let bit = |fault: &&serde_json::Value| fault["kind"] == *kind && !fault["bit"].is_null();
+        assert!(faults.iter().any(|fault| bit(&fault)), "no {kind} has bitten: {faults:?}");
+    }
+    assert!(faults.iter().all(|fault| !fault["healed"].is_null()), "{faults:?}");
+}
+
+/// Kinds that are in force by themselves, and kinds with a part or a cue.
+const WANTED: &str = "power,disk-full,disk-hang,disk-read-only,freeze,bit-flip,truncate,member,pause:etcd,kill@log:became leader";
+const KINDS: [&str; 10] = [
+    "power",
+    "disk-full",
+    "disk-hang",
+    "disk-read-only",
+    "freeze",
+    "bit-flip",
+    "truncate",
+    "member",
+    "pause",
+    "kill",
+];
+
+#[test]
+fn every_fault_bites_and_heals_in_a_lab_and_leaves_nothing_behind() {
+    if !able(&["etcd", "mkfs.ext4"]) {
+        return;
+    }
+    let _alone = alone();
+    let before = traces();
+    let results = honest(&["--lab", "5", "--nemesis", WANTED, "--time-limit", "45s"]);
+    bitten(&results, &KINDS);
+    assert_eq!(traces(), before);
+}
+
+/// Power and nothing else, with everybody hit at one instant sooner or later; the log of etcd is synced, so nothing that
+/// was acknowledged may be lost.
+#[test]
+fn etcd_keeps_what_it_has_acknowledged_when_everybody_loses_power() {
+    if !able(&["etcd", "mkfs.ext4"]) {
+        return;
+    }
+    let _alone = alone();
+    let results = honest(&["--lab", "3", "--nemesis", "power@write,kill", "--time-limit", "15s"]);
+    bitten(&results, &["power", "kill"]);
+}
+
+/// A lab with sshds, taken down whatever becomes of the test.
+struct Lab {
+    name: &'static str,
+    nodes: String,
+}
+
+impl Lab {
+    fn up(name: &'static str, nodes: usize) -> Lab {
+        let count = nodes.to_string();
+        let args =
+            ["lab", "up", "--name", name, "--nodes", &count, "--ssh", "--disk", "/var/lib/perjury-etcd"];
+        let output = perjury(&args);
+        assert_eq!(output.status.code(), Some(0), "{}", both(&output));
+        let lines = String::from_utf8_lossy(&output.stdout).into_owned();
+        let addresses: Vec<&str> = lines.lines().filter_map(|line| line.split('\t').nth(2)).collect();
+        assert_eq!(addresses.len(), nodes, "{lines}");
+        let lab = Lab { name, nodes: addresses.join(",") };
+        // As on a machine; a lab's nodes have none by themselves.
+        for node in 1..=nodes {
+            lab.says(&format!("n{node}"), "mount -t cgroup2 cgroup2 /sys/fs/cgroup");
+        }
+        lab
+    }
+
+    fn keys(&self) -> PathBuf {
+        Path::new("/run/perjury/labs").join(format!("{}.ssh", self.name))
+    }
+
+    fn key(&self, file: &str) -> String {
+        self.keys().join(file).display().to_string()
+    }
+
+    fn says(&self, node: &str, script: &str) -> String {
+        let output = perjury(&["lab", "exec", node, "--name", self.name, "--", "sh", "-c", script]);
+        String::from_utf8_lossy(&output.stdout).trim().to_string()
+    }
+
+    /// The process id of a node's first process.
+    fn init(&self, node: &str) -> String {
+        let note = fs::read_to_string(format!("/run/perjury/labs/{}.json", self.name)).expect("a note");
+        let note: serde_json::Value = serde_json::from_str(&note).expect("JSON");
+        let nodes = note["nodes"].as_array().expect("nodes");
+        let found = nodes.iter().find(|known| known["name"] == node).expect("the node");
+        found["init"]["pid"].to_string()
+    }
+
+    /// What a run may have left on a node.
+    fn left(&self, node: &str) -> String {
+        self.says(
+            node,
+            "ls -d /run/perjury /run/perjury-* 2>/dev/null | grep -v sshd; nft list tables; iptables -S | grep perjury; \
+             for c in /proc/[0-9]*/comm; do read -r n <$c && [ \"$n\" = etcd ] && echo $c; done; ls /var/lib/perjury-etcd; \
+             ls -d /sys/fs/cgroup/perjury*; true",
+        )
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        perjury(&["lab", "down", "--name", self.name]);
+    }
+}
+
+#[test]
+fn every_fault_bites_and_heals_over_ssh_and_leaves_nothing_on_the_nodes() {
+    if !able(&["etcd", "mkfs.ext4", "sshd", "ssh", "ssh-keygen", "nft"]) {
+        return;
+    }
+    let _alone = alone();
+    let before = traces();
+    let lab = Lab::up("test-faults-ssh", 5);
+    let (key, config) = (lab.key("id"), lab.key("config"));
+    let place = ["--nodes", &lab.nodes, "--ssh-private-key", &key, "--ssh-config", &config];
+    let wanted = format!("partition,pause,kill,{WANTED}");
+    let faults = ["--nemesis", &wanted, "--time-limit", "60s"];
+    let results = honest(&[&place[..], &faults].concat());
+    bitten(&results, &KINDS);
+    bitten(&results, &["partition"]);
+    for node in ["n1", "n2", "n3", "n4", "n5"] {
+        assert_eq!(lab.left(node), "", "on {node}");
+    }
+    drop(lab);
+    assert_eq!(traces(), before);
+}
+
+/// A child that is killed when the test is over, if it still runs.
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn nodes_that_refuse_or_vanish_are_named_and_the_others_are_healed() {
+    if !able(&["etcd", "mkfs.ext4", "sshd", "ssh", "ssh-keygen", "nft"]) {
+        return;
+    }
+    let _alone = alone();
+    let lab = Lab::up("test-faults-errors", 3);
+    let (key, config) = (lab.key("id"), lab.key("config"));
+    let dir = tempfile::tempdir().expect("a directory");
+    let store = dir.path().to_string_lossy().into_owned();
+    let test = |more: &[&str]| {
+        let common =
+            ["test", "etcd", "register", "--nodes", &lab.nodes, "--store", &store, "--time-limit", "60s"];
+        [&common[..], more].concat().into_iter().map(str::to_string).collect::<Vec<String>>()
+    };
+    let fails = |args: Vec<String>, words: &str| {
+        let output = Command::new(env!("CARGO_BIN_EXE_perjury")).args(&args).output().expect("it starts");
+        assert_eq!(output.status.code(), Some(69), "{args:?}: {}", both(&output));
+        assert!(both(&output).contains(words), "{args:?}: {words:?} is not in: {}", both(&output));
+        for node in ["n1", "n2", "n3"] {
+            assert_eq!(lab.left(node), "", "on {node}");
+        }
+    };
+    // A host key that nobody has seen.
+    let unknown = dir.path().join("unknown");
+    let client = fs::read_to_string(&config).expect("the configuration");
+    let client = client.replace(&lab.key("known_hosts"), &dir.path().join("nobody").display().to_string());
+    fs::write(&unknown, client).expect("written");
+    let unknown = unknown.display().to_string();
+    fails(test(&["--ssh-config", &unknown]), "accept-new-host-keys");
+    // A key that nobody has let in.
+    let wrong = dir.path().join("wrong").display().to_string();
+    let made = Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f", &wrong]).status();
+    assert!(made.expect("ssh-keygen starts").success());
+    fails(test(&["--ssh-config", &config, "--ssh-private-key", &wrong]), "is not let in");
+    // A node without an sshd.
+    lab.says("n2", "kill $(cat /run/perjury-sshd.pid)");
+    let second = lab.nodes.split(',').nth(1).expect("a second node").to_string();
+    fails(test(&["--ssh-config", &config, "--ssh-private-key", &key]), &format!("{second}: connecting"));
+    lab.says("n2", "/usr/sbin/sshd -f /etc/ssh/perjury_sshd_config </dev/null >/dev/null 2>&1");
+
+    // A node that vanishes in the middle of a run, while a fault is in force.
+    let mut child = Command::new(env!("CARGO_BIN_EXE_perjury"));
+    child.args(test(&["--ssh-config", &config, "--ssh-private-key", &key, "--nemesis", "partition"]));
+    let log = dir.path().join("log");
+    let out = fs::File::create(&log).expect("a log");
+    child.stdout(out.try_clone().expect("a log")).stderr(out);
+    let mut child = Killed(child.spawn().expect("the binary starts"));
+    let history = dir.path().join("etcd-register/latest/history.jsonl");
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !fs::read_to_string(&history).unwrap_or_default().contains(r#""phase":"bit""#) {
+        assert!(Instant::now() < deadline, "no fault has bitten");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let killed = Command::new("kill").args(["-9", &lab.init("n3")]).status();
+    assert!(killed.expect("kill is there").success());
+    // Ended early, as somebody would who sees it: it heals whom it can.
+    let ended = Command::new("kill").args(["-INT", &child.0.id().to_string()]).status();
+    assert!(ended.expect("kill is there").success());
+    let status = child.0.wait().expect("it ends");
+    let said = fs::read_to_string(&log).expect("the log");
+    assert_eq!(status.code(), Some(69), "{said}");
+    let third = lab.nodes.split(',').nth(2).expect("a third node").to_string();
+    assert!(said.contains("could not be healed") && said.contains(&third), "{said}");
+    for node in ["n1", "n2"] {
+        assert_eq!(lab.left(node), "", "on {node}");
+    }
+}
+
+/// Frozen, with a disk that hangs, and everybody who could undo it killed: the next command about labs does.
+#[test]
+fn what_hangs_when_everybody_is_killed_is_let_go_by_the_next_command() {
+    if !able(&["etcd", "mkfs.ext4"]) {
+        return;
+    }
+    let _alone = alone();
+    let before = traces();
+    let dir = tempfile::tempdir().expect("a directory");
+    for kind in ["disk-hang", "freeze"] {
+        let store = dir.path().join(kind).display().to_string();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_perjury"));
+        child.args(["test", "etcd", "--lab", "3", "--nemesis", kind, "--time-limit", "60s", "--store"]);
+        child.arg(&store).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut child = Killed(child.spawn().expect("the binary starts"));
+        let history = Path::new(&store).join("etcd-register/latest/history.jsonl");
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while !fs::read_to_string(&history).unwrap_or_default().contains(r#""phase":"bit""#) {
+            assert!(Instant::now() < deadline, "no fault has bitten");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        // All at once, the innermost first, so that nobody has time to undo anything.
+        let family: Vec<String> = family(child.0.id()).iter().rev().map(u32::to_string).collect();
+        assert!(family.len() >= 10, "{family:?}");
+        let killed = Command::new("kill").arg("-9").args(&family).status();
+        assert!(killed.is_ok(), "kill is there");
+        child.0.wait().expect("buried");
+        let deadline = Instant::now() + Duration::from_secs(10);
+        loop {
+            perjury(&["lab", "status"]);
+            let alive: Vec<&String> = family.iter().filter(|pid| alive(pid)).collect();
+            if alive.is_empty() && traces() == before {
+                break;
+            }
+            assert!(Instant::now() < deadline, "{kind}: still there: {alive:?}, {:?}", traces());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+fn alive(pid: &str) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
+}
+
+/// Everybody who descends from `root`, in the order of their births, and itself.
+fn family(root: u32) -> BTreeSet<u32> {
+    let parent = |pid: u32| -> Option<u32> {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        stat.rsplit_once(") ")?.1.split(' ').nth(1)?.parse().ok()
+    };
+    let entries = fs::read_dir("/proc").expect("there is /proc").flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    let all: Vec<(u32, u32)> = pids.filter_map(|pid| Some((pid, parent(pid)?))).collect();
+    let mut family = BTreeSet::from([root]);
+    loop {
+        let before = family.len();
+        let more: Vec<u32> = all.iter().filter(|(_, of)| family.contains(of)).map(|(pid, _)| *pid).collect();
+        family.extend(more);
+        if family.len() == before {
+            return family;
+        }
+    }
+}

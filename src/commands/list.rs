@@ -56,8 +56,13 @@ fn systems_text() -> String {
             let shown = if shown.is_empty() { "bare".to_string() } else { shown.join(" ") };
             // A registry that names a configuration which its own system refuses is caught by a test.
             if let Ok(claim) = system.claim(&with) {
-                let truth = if claim.honest { "keeps it" } else { "lies" };
-                let _ = writeln!(text, "  {shown}: claims {} ({truth})", claim.text);
+                // Only of a specimen is it known.
+                let truth = match (system.needs_nodes(), claim.honest) {
+                    (true, _) => "",
+                    (false, true) => " (keeps it)",
+                    (false, false) => " (lies)",
+                };
+                let _ = writeln!(text, "  {shown}: claims {}{truth}", claim.text);
             }
         }
         text.push('\n');

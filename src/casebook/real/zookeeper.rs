@@ -66,6 +66,9 @@ pub const ZOOKEEPER_GHOST_WRITE: Case = Case {
 /// How a write shows that is there on one server alone.
 const GHOST: &[&str] = &["inversion", "stale-read"];
 
+/// How many sessions lie in wait for a sleeper.
+const IDLE: usize = 8;
+
 /// How late a follower hears of what was committed.
 const LATE: Duration = Duration::from_millis(60);
 
@@ -84,7 +87,7 @@ fn sync_zombie(scene: &mut Scene) -> Result<(), String> {
     let leader = primary(scene)?;
     let (key, old) = (scene.key(), scene.fresh());
     let writer = scene.open(leader)?;
-    let idle: Vec<_> = (0..3).map(|_| scene.open(leader)).collect::<Result<_, _>>()?;
+    let idle: Vec<_> = (0..IDLE).map(|_| scene.open(leader)).collect::<Result<_, _>>()?;
     put(scene, writer, &key, old)?;
     let asleep = scene.inject(Pause::new(vec![leader], true))?;
     scene.prove(asleep)?;

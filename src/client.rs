@@ -130,6 +130,10 @@ pub trait Running: Send + Sync {
     fn version(&self) -> String;
     /// Pids of everything that it started and that still runs.
     fn pids(&self) -> Vec<u32>;
+    /// Whether every node that runs has caught up with what the others have, as they know it. `Err` says who has not.
+    fn settled(&self) -> Result<(), String> {
+        Ok(())
+    }
     /// Ends it, before it is dropped, and says what a reader of the report should know, one sentence each.
     fn end(&self) -> Vec<String> {
         Vec::new()

@@ -1,4 +1,4 @@
-//! ZooKeeper and Redis in the lab: what they claim under faults that bite, and the lies of the casebook. Needs root and
+//! Databases in the lab: what they claim under faults that bite, and the lies of the casebook. Needs root and
 //! their packages; says so where it is skipped.
 
 use std::fs;
@@ -126,4 +126,29 @@ fn a_cluster_of_redis_serves_every_slot() {
 #[test]
 fn redis_loses_what_it_has_acknowledged() {
     casebook(&["redis-everysec", "redis-sentinel"]);
+}
+
+#[test]
+fn nats_delivers_what_it_has_acknowledged_while_a_majority_keeps_its_memory() {
+    if !able("/usr/sbin/nats-server", "nats") {
+        return;
+    }
+    let faults = ["--nemesis", "partition,pause,kill,clock", "--nemesis-interval", "2500ms"];
+    let args = ["nats", "delivery", "--lab", "3", "--time-limit", "15s"];
+    holds(&[&args[..], &faults].concat(), &["partition", "pause", "kill", "clock"], "perjury-nats.log");
+}
+
+#[test]
+fn nats_reads_late_swaps_twice_and_forgets_without_power() {
+    casebook(&["nats-direct-get", "nats-cas", "nats-power-loss-all", "nats-power-loss-one"]);
+}
+
+#[test]
+fn rabbitmq_delivers_what_it_has_confirmed() {
+    if !able("/usr/lib/rabbitmq/bin/rabbitmq-server", "rabbitmq") {
+        return;
+    }
+    let faults = ["--nemesis", "kill", "--nemesis-interval", "4s", "--concurrency", "6"];
+    let args = ["rabbitmq", "delivery", "--lab", "3", "--time-limit", "12s"];
+    holds(&[&args[..], &faults].concat(), &["kill"], "perjury-rabbitmq.log");
 }

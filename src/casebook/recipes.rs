@@ -121,7 +121,9 @@ pub fn primary(scene: &mut Scene) -> Result<usize, String> {
 
 /// A node other than `old` that takes itself for the primary, once there is one.
 pub fn new_primary(scene: &mut Scene, old: usize) -> Result<usize, String> {
-    wait_for_primary(scene, Some(old))
+    let heir = wait_for_primary(scene, Some(old))?;
+    scene.took_over(heir);
+    Ok(heir)
 }
 
 fn wait_for_primary(scene: &mut Scene, not: Option<usize>) -> Result<usize, String> {

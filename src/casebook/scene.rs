@@ -140,6 +140,21 @@ impl<'a> Scene<'a> {
         self.stage.primaries().into_iter().map(|(node, _)| node).collect()
     }
 
+    /// Waits until every node has caught up with the others.
+    pub fn settle(&self) -> Result<(), String> {
+        let until = Instant::now() + self.patience();
+        loop {
+            self.go_on()?;
+            match self.stage.running().settled() {
+                Ok(()) => return Ok(()),
+                Err(why) if Instant::now() >= until => {
+                    return Err(format!("not settled after {} s: {why}", self.patience().as_secs()));
+                }
+                Err(_) => std::thread::sleep(NAP),
+            }
+        }
+    }
+
     /// Opens a session with a node.
     pub fn open(&mut self, node: usize) -> Result<Session, String> {
         self.go_on()?;
@@ -203,6 +218,11 @@ impl<'a> Scene<'a> {
     /// Writes into the history what the script has waited for, and now goes on from.
     pub fn trigger(&self, words: String) {
         self.stage.trigger(None, &words);
+    }
+
+    /// Writes into the history who has become primary.
+    pub fn took_over(&self, node: usize) {
+        self.stage.desk().event("role", None, &format!("{} is primary", self.name(node)));
     }
 
     /// Lets time pass.

@@ -8,7 +8,7 @@ use crate::control::hosts::HostCluster;
 use nemesis::Cluster;
 use std::net::TcpStream;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Starts a system where its nodes are, or finds it there, and returns when all of them serve clients. `service` is made
 /// of the names and addresses of the nodes.
@@ -110,6 +110,16 @@ impl<S: Service> Running for Daemons<S> {
             Nodes::Lab(cluster) => cluster.pids(),
             Nodes::Hosts(_) => Vec::new(),
         }
+    }
+
+    fn settled(&self) -> Result<(), String> {
+        for (node, name) in self.cluster().nodes().iter().enumerate() {
+            let soon = Instant::now() + Duration::from_secs(2);
+            self.place
+                .ask(node, |way| self.place.service().settled(way, soon))
+                .map_err(|why| format!("{name}: {why}"))?;
+        }
+        Ok(())
     }
 
     fn end(&self) -> Vec<String> {

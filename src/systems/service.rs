@@ -191,6 +191,12 @@ pub trait Service: Send + Sync + 'static {
     /// Whether the node serves clients.
     fn serves(&self, way: &Way<'_>, deadline: Instant) -> Result<(), String>;
 
+    /// Whether the node has caught up with what the others have, as far as it knows. Unless said otherwise, whether it
+    /// serves.
+    fn settled(&self, way: &Way<'_>, deadline: Instant) -> Result<(), String> {
+        self.serves(way, deadline)
+    }
+
     /// What the node thinks it is; nothing, if the system has no such roles.
     fn role(&self, way: &Way<'_>) -> Result<Option<Role>, String>;
 

@@ -2,6 +2,8 @@
 //!
 //! A file for each system; what each case sets up, and why its verdict follows, is told in `docs/casebook-real.md`.
 
+mod nats;
+mod rabbitmq;
 mod redis;
 mod zookeeper;
 
@@ -17,6 +19,12 @@ pub fn cases() -> &'static [Case] {
         redis::REDIS_SENTINEL,
         redis::REDIS_EVERYSEC,
         redis::REDIS_FSYNC_ALWAYS,
+        nats::NATS_DIRECT_GET,
+        nats::NATS_CAS,
+        nats::NATS_POWER_LOSS_ALL,
+        nats::NATS_POWER_LOSS_ONE,
+        nats::NATS_TWO_ACKERS,
+        rabbitmq::RABBITMQ_QUORUM,
     ];
     CASES
 }

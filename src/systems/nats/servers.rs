@@ -61,16 +61,18 @@ impl Servers {
         serde_json::from_slice(&answer.body).map_err(|e| format!("{path}: {e}"))
     }
 
-    /// The name of the server that this one takes for the leader of the workload's stream.
-    fn leader(&self, way: &Way<'_>, deadline: Instant) -> Result<Option<String>, String> {
+    /// What this server knows of the replicas of the workload's stream: null, if it has none of them.
+    fn replicas(&self, way: &Way<'_>, deadline: Instant) -> Result<Json, String> {
         let (stream, _) = api::stream(&self.workload, self.config.replicas, self.config.direct);
         let seen = Servers::json(way, "/jsz?streams=true", deadline)?;
         let accounts = seen["account_details"].as_array().into_iter().flatten();
         let mut streams =
             accounts.flat_map(|account| account["stream_detail"].as_array().into_iter().flatten());
-        let found = streams.find(|found| found["name"] == stream);
-        let leader = found.and_then(|found| found["cluster"]["leader"].as_str()).unwrap_or_default();
-        Ok((!leader.is_empty()).then(|| leader.to_string()))
+        Ok(streams.find(|found| found["name"] == stream).map_or(Json::Null, |found| found["cluster"].clone()))
+    }
+
+    fn leads(&self, node: usize, leader: Option<&str>) -> bool {
+        leader.is_some() && leader == self.members.get(node).map(|(name, _)| name.as_str())
     }
 
     /// Asks the API of JetStream something, by the controller's way.
@@ -181,11 +183,26 @@ impl Service for Servers {
         Err(format!("it is not healthy: {}", String::from_utf8_lossy(&health.body)))
     }
 
+    /// Whether it is healthy and, if it leads the stream, every replica is current and lags behind by nothing.
+    fn settled(&self, way: &Way<'_>, deadline: Instant) -> Result<(), String> {
+        self.serves(way, deadline)?;
+        let cluster = self.replicas(way, deadline)?;
+        if !self.leads(way.node, cluster["leader"].as_str()) {
+            return Ok(());
+        }
+        for replica in cluster["replicas"].as_array().into_iter().flatten() {
+            let lag = replica["lag"].as_u64().unwrap_or(0);
+            if replica["current"] != true || lag > 0 {
+                return Err(format!("{} is {lag} operations behind", replica["name"]));
+            }
+        }
+        Ok(())
+    }
+
     /// The leader of the stream. Its term is told nowhere.
     fn role(&self, way: &Way<'_>) -> Result<Option<Role>, String> {
-        let leader = self.leader(way, Instant::now() + PATIENCE)?;
-        let primary = leader.as_deref() == self.members.get(way.node).map(|(name, _)| name.as_str());
-        Ok(Some(Role { primary, term: 0 }))
+        let cluster = self.replicas(way, Instant::now() + PATIENCE)?;
+        Ok(Some(Role { primary: self.leads(way.node, cluster["leader"].as_str()), term: 0 }))
     }
 
     fn clock_offset(&self, way: &Way<'_>) -> Result<Option<i64>, String> {

@@ -191,3 +191,95 @@ impl<W: Wire> Client for Dialogue<W> {
         self.alive && self.open.is_none()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use history::Value;
+    use std::collections::VecDeque;
+    use std::sync::{Arc, Mutex};
+
+    /// Says what it was told to say, and remembers what it was asked.
+    struct Script {
+        answers: VecDeque<Result<&'static str, NoAnswer>>,
+        asked: Arc<Mutex<Vec<&'static str>>>,
+    }
+
+    impl Wire for Script {
+        type Request = &'static str;
+        type Answer = &'static str;
+
+        fn send(&mut self, request: &&'static str, _: Instant) -> Result<(), String> {
+            self.asked.lock().unwrap().push(request);
+            Ok(())
+        }
+
+        fn answer(&mut self, _: Instant) -> Result<&'static str, NoAnswer> {
+            self.answers.pop_front().unwrap_or(Err(NoAnswer::Late))
+        }
+
+        fn close(&mut self) {
+            self.asked.lock().unwrap().push("(closed)");
+        }
+    }
+
+    /// A call that looks, and then changes.
+    fn look_and_change() -> Next<Script> {
+        Next::look("look", |answer| match answer {
+            "go on" => Ok(Next::change("change", |answer| match answer {
+                "done" => Ok(Next::ok(Value::Int(1))),
+                other => Err(other.to_string()),
+            })),
+            "elsewhere" => Ok(Next::Over(Completion::Fail("not here".into()))),
+            other => Err(other.to_string()),
+        })
+    }
+
+    /// What becomes of such a call by its deadline and after it, what was asked, and whether the session lives.
+    fn played(
+        answers: impl IntoIterator<Item = Result<&'static str, NoAnswer>>,
+    ) -> (Completion, Completion, Vec<&'static str>, bool) {
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let wire = Script { answers: answers.into_iter().collect(), asked: asked.clone() };
+        let mut session = Dialogue::new(wire, Box::new(|_| Ok(look_and_change())));
+        let call = Call { f: "f".into(), key: None, value: Value::Null };
+        let first = session.invoke(&call, Instant::now());
+        let alive = session.alive();
+        let late = session.late(Instant::now());
+        let asked = asked.lock().unwrap().clone();
+        (first, late, asked, alive)
+    }
+
+    #[test]
+    fn a_call_goes_on_until_it_is_over_also_after_its_deadline() {
+        let (first, _, asked, alive) = played([Ok("go on"), Ok("done")]);
+        assert_eq!((first, asked, alive), (Completion::ok(Value::Int(1)), vec!["look", "change"], true));
+        let (first, late, asked, alive) = played([Err(NoAnswer::Late), Ok("go on"), Ok("done")]);
+        assert!(matches!(first, Completion::Info { late: true, .. }) && !alive, "{first:?}");
+        assert_eq!((late, asked), (Completion::ok(Value::Int(1)), vec!["look", "change"]));
+    }
+
+    #[test]
+    fn what_has_only_looked_has_failed_and_what_may_have_changed_something_is_unknown() {
+        // Nothing comes any more, first of the look, then of the change.
+        let (_, late, asked, _) = played([]);
+        assert!(matches!(late, Completion::Fail(_)), "{late:?}");
+        assert_eq!(asked, ["look"]);
+        let (_, late, asked, _) = played([Ok("go on")]);
+        assert!(matches!(late, Completion::Info { .. }), "{late:?}");
+        assert_eq!(asked, ["look", "change"]);
+        // Nonsense.
+        let (first, _, asked, alive) = played([Ok("what?")]);
+        assert!(matches!(first, Completion::Fail(_)) && !alive, "{first:?}");
+        assert_eq!(asked, ["look", "(closed)"]);
+        let (first, _, _, alive) = played([Ok("go on"), Ok("what?")]);
+        assert!(matches!(first, Completion::Info { late: false, .. }) && !alive, "{first:?}");
+    }
+
+    #[test]
+    fn a_server_that_is_not_the_one_to_ask_ends_the_session() {
+        let (first, _, asked, alive) = played([Ok("elsewhere")]);
+        assert_eq!((first, alive), (Completion::Fail("not here".into()), false));
+        assert_eq!(asked, ["look", "(closed)"]);
+    }
+}

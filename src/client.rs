@@ -48,6 +48,10 @@ pub struct Claim {
 pub trait System: Send + Sync {
     /// `demo-quorum`
     fn name(&self) -> &'static str;
+    /// What is typed to name it: its name, or the path of the file that describes it.
+    fn typed(&self) -> &'static str {
+        self.name()
+    }
     /// One sentence.
     fn about(&self) -> &'static str;
     /// What `--with` takes.
@@ -58,6 +62,11 @@ pub trait System: Send + Sync {
     fn default_nodes(&self) -> usize;
     /// What this configuration claims. `Err` names a bad option and what it takes.
     fn claim(&self, with: &[(String, String)]) -> Result<Claim, String>;
+    /// The same for one workload, where that makes a difference.
+    fn claim_of(&self, workload: &str, with: &[(String, String)]) -> Result<Claim, String> {
+        let _ = workload;
+        self.claim(with)
+    }
     /// Configurations worth naming, the bare one first: what `perjury list systems` shows the claims of.
     fn configurations(&self) -> &'static [&'static [(&'static str, &'static str)]] {
         &[&[]]
@@ -65,6 +74,10 @@ pub trait System: Send + Sync {
     /// Whether its nodes must be machines, or what looks like some; the others are processes of this one.
     fn needs_nodes(&self) -> bool {
         false
+    }
+    /// What `perjury lab install` takes to install it.
+    fn packages(&self) -> &'static str {
+        self.name()
     }
     /// A shell command that ends with exit code 0 on a machine where it is installed.
     fn installed(&self) -> &'static str {

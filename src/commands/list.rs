@@ -67,5 +67,6 @@ fn systems_text() -> String {
         }
         text.push('\n');
     }
+    text.push_str("A system of your own: perjury test ./mydb.toml, a file that says how to start it and which program is its client\n(docs/systems/files.md, docs/tutorials/your-own-system.md).\n");
     text
 }

@@ -113,6 +113,7 @@ fn one(
 fn resolve(args: TestArgs) -> Result<Resolved, Failure> {
     let system: &'static dyn System = match args.system.as_deref() {
         None => systems::all()[0],
+        Some(path) if systems::file::is_path(path) => systems::file::load(path)?,
         Some(name) => systems::find(name)
             .ok_or_else(|| no_such("system", name, systems::all().iter().map(|system| system.name())))?,
     };
@@ -259,7 +260,7 @@ fn lines(config: &RunConfig, resolved: &Resolved) -> Vec<(String, toml::Value)> 
     let seed =
         i64::try_from(config.seed).map_or_else(|_| text(&config.seed.to_string()), toml::Value::Integer);
     let mut lines = vec![
-        ("system", text(config.system.name())),
+        ("system", text(config.system.typed())),
         ("workload", text(config.workload.name())),
         ("concurrency", text(&config.concurrency.to_string())),
         ("rate", toml::Value::Float(config.rate)),
@@ -310,7 +311,7 @@ fn info(
     Ok(RunInfo {
         system: config.system.name().to_string(),
         version: String::new(),
-        claims: config.system.claim(&config.with).map_err(Failure::usage)?.text,
+        claims: config.system.claim_of(config.workload.name(), &config.with).map_err(Failure::usage)?.text,
         workload: config.workload.name().to_string(),
         nodes: Vec::new(),
         seed: config.seed,
@@ -326,7 +327,7 @@ fn info(
 /// The command that runs it again: only what is not the default.
 fn command(config: &RunConfig, resolved: &Resolved) -> String {
     let usual = RunConfig::new(config.system, config.workload, config.seed);
-    let mut text = format!("perjury test {} {}", config.system.name(), config.workload.name());
+    let mut text = format!("perjury test {} {}", quoted(config.system.typed()), config.workload.name());
     text.push_str(&place::flags(config, usual.nodes));
     let mut flag = |differs: bool, name: &str, value: String| {
         if differs {

@@ -57,6 +57,11 @@ impl<S: Socket> Lines<S> {
         &self.socket
     }
 
+    /// Whether more has arrived than was taken.
+    pub fn more(&self) -> bool {
+        !self.buffer.is_empty()
+    }
+
     /// The next line without its newline, by `deadline` if there is one.
     pub fn next(&mut self, deadline: Option<Instant>) -> Result<String, NoLine> {
         loop {

@@ -7,6 +7,7 @@ use crate::client::{Client, Place, Running, Start, System};
 use crate::control::hosts::HostCluster;
 use nemesis::Cluster;
 use std::net::TcpStream;
+use std::process::{Child, Command};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -40,7 +41,12 @@ pub fn start<S: Service>(
         }
     };
     let version = place.ask(0, |way| place.service().version(way))?;
-    Ok(Box::new(Daemons { place, workload: start.workload.to_string(), version }))
+    let daemons = Daemons { place, workload: start.workload.to_string(), version };
+    for node in 0..daemons.cluster().nodes().len() {
+        let tried = daemons.at_door(0, node, Instant::now(), |door| daemons.place.service().try_client(door));
+        tried.map_err(|why| format!("{}: a first client: {why}", daemons.cluster().nodes()[node]))?;
+    }
+    Ok(Box::new(daemons))
 }
 
 /// Where the daemons are.
@@ -70,12 +76,36 @@ impl<S: Service> Nodes<S> {
             Nodes::Hosts(cluster) => cluster.dial(node, port, deadline),
         }
     }
+
+    fn spawn(&self, command: &mut Command) -> Result<Child, String> {
+        match self {
+            Nodes::Lab(cluster) => cluster.spawn(command),
+            Nodes::Hosts(_) => command.spawn().map_err(|e| format!("starting a program: {e}")),
+        }
+    }
 }
 
 struct Daemons<S: Service> {
     place: Nodes<S>,
     workload: String,
     version: String,
+}
+
+impl<S: Service> Daemons<S> {
+    /// Does something at a node's door for a client.
+    fn at_door<T>(
+        &self,
+        process: i64,
+        node: usize,
+        deadline: Instant,
+        act: impl FnOnce(&Door<'_>) -> Result<T, String>,
+    ) -> Result<T, String> {
+        let names = self.cluster().nodes();
+        let name = names.get(node).ok_or_else(|| format!("there is no node number {node}"))?;
+        let dial = |node, port, deadline| self.place.dial(node, port, deadline);
+        let spawn = |command: &mut Command| self.place.spawn(command);
+        act(&Door::new((node, name), process, &self.workload, deadline, &dial, &spawn))
+    }
 }
 
 impl<S: Service> Running for Daemons<S> {
@@ -94,10 +124,7 @@ impl<S: Service> Running for Daemons<S> {
     }
 
     fn open(&self, process: i64, node: usize, deadline: Instant) -> Result<Box<dyn Client>, String> {
-        let names = self.cluster().nodes();
-        let name = names.get(node).ok_or_else(|| format!("there is no node number {node}"))?;
-        let dial = |node, port, deadline| self.place.dial(node, port, deadline);
-        self.place.service().open(&Door::new((node, name), process, &self.workload, deadline, &dial))
+        self.at_door(process, node, deadline, |door| self.place.service().open(door))
     }
 
     fn version(&self) -> String {
@@ -123,6 +150,7 @@ impl<S: Service> Running for Daemons<S> {
     }
 
     fn end(&self) -> Vec<String> {
+        self.place.service().end();
         match &self.place {
             Nodes::Lab(cluster) => cluster.end(),
             Nodes::Hosts(cluster) => cluster.end(),
@@ -133,6 +161,7 @@ impl<S: Service> Running for Daemons<S> {
 impl<S: Service> Drop for Daemons<S> {
     fn drop(&mut self) {
         // The nemesis may still hold the cluster; its processes end here all the same.
+        self.place.service().end();
         if let Nodes::Lab(cluster) = &self.place {
             cluster.end();
         }

@@ -16,6 +16,7 @@ use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use std::fs;
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -82,6 +83,14 @@ fn families(roots: impl Iterator<Item = u32>) -> Vec<u32> {
     alive.flat_map(process::family).filter(|pid| process::state(*pid) != NodeState::Dead).collect()
 }
 
+/// Puts this program on a node.
+fn bring(host: &LabHost, path: &str) -> Result<(), String> {
+    let (there, failed) =
+        (host.path(path), |e| format!("{}: putting this program at {path}: {e}", host.name()));
+    let made = there.parent().map_or(Ok(()), fs::create_dir_all);
+    made.and_then(|()| fs::copy("/proc/self/exe", there)).map(drop).map_err(failed)
+}
+
 impl<S: Service> LabCluster<S> {
     /// Makes the lab, starts the system, and returns when all nodes serve clients. `service` is made when names and
     /// addresses are known.
@@ -121,6 +130,9 @@ impl<S: Service> LabCluster<S> {
         let lab = self.lab()?;
         let deadline = Instant::now() + self.service.patience();
         let nodes: Vec<usize> = (0..self.names.len()).collect();
+        if let Some(path) = self.service.ourselves() {
+            side_by_side(&nodes, |&node| bring(&lab.host(node), path))?;
+        }
         side_by_side(&nodes, |&node| match self.service.prepare(node) {
             Some(script) => Ok(lab.host(node).sh(&script, self.service.patience()).map(drop)?),
             None => Ok(()),
@@ -272,6 +284,11 @@ impl<S: Service> LabCluster<S> {
             std::thread::sleep(Duration::from_millis(1));
         }
         Ok(())
+    }
+
+    /// Starts a program of this machine in the network in which clients are.
+    pub fn spawn(&self, command: &mut Command) -> Result<Child, String> {
+        self.lab()?.spawn(command)
     }
 
     /// A connection to a port of a node, as clients make it.

@@ -2,15 +2,18 @@
 //!
 //! ```text
 //!   demo/        processes of this program              etcd/ …   somebody else's, a folder each: System, Service, Client
+//!   file/        a file's: scripts, and a program as client (calls.rs)
 //!   service.rs   what such a system is on its nodes     daemons.rs  one that runs: in_lab.rs, on_hosts.rs
 //! ```
 
+mod calls;
 #[cfg(test)]
 mod conformance;
 mod daemons;
 pub mod demo;
 mod dialogue;
 pub mod etcd;
+pub mod file;
 pub mod galera;
 mod http;
 mod in_lab;
@@ -59,7 +62,8 @@ pub fn lack(system: &dyn System) -> Option<String> {
         .stderr(Stdio::null())
         .status();
     let name = system.name();
-    let why = || format!("{name} is not installed on this machine; `perjury lab install {name}` does it");
+    let packages = system.packages();
+    let why = || format!("{name} is not installed on this machine; `perjury lab install {packages}` does it");
     look.map_or(true, |status| !status.success()).then(why)
 }
 

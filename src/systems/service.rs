@@ -11,6 +11,7 @@ use crate::control::host::HostError;
 use nemesis::Role;
 use std::io;
 use std::net::TcpStream;
+use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 /// A daemon of a node. A node may have several: a database, and who watches over it.
@@ -81,18 +82,25 @@ pub struct Door<'a> {
     /// When the session must be open.
     pub deadline: Instant,
     dial: &'a dyn Fn(usize, u16, Instant) -> Result<TcpStream, String>,
+    spawn: &'a dyn Fn(&mut Command) -> Result<Child, String>,
 }
 
 impl<'a> Door<'a> {
-    /// A way by which nodes are dialled like this; errors name the node.
+    /// A way by which nodes are dialled, and programs started, like this; errors name the node.
     pub fn new(
         to: (usize, &'a str),
         process: i64,
         workload: &'a str,
         deadline: Instant,
         dial: &'a dyn Fn(usize, u16, Instant) -> Result<TcpStream, String>,
+        spawn: &'a dyn Fn(&mut Command) -> Result<Child, String>,
     ) -> Door<'a> {
-        Door { node: to.0, name: to.1, process, workload, deadline, dial }
+        Door { node: to.0, name: to.1, process, workload, deadline, dial, spawn }
+    }
+
+    /// Starts a program of this machine in the network in which clients are.
+    pub fn spawn(&self, command: &mut Command) -> Result<Child, String> {
+        (self.spawn)(command)
     }
 
     /// A connection to a port of any node: by `deadline`, or not at all.
@@ -105,6 +113,11 @@ impl<'a> Door<'a> {
 pub trait Service: Send + Sync + 'static {
     /// The daemons of a node, in the order in which they start. The first is the one that clients talk to.
     fn parts(&self) -> Vec<Part>;
+
+    /// Where on each node this very program must be, if one of the parts is it.
+    fn ourselves(&self) -> Option<&'static str> {
+        None
+    }
 
     /// How long a new cluster may take until all its nodes serve. Generous: the machine may be busy.
     fn patience(&self) -> Duration {
@@ -213,6 +226,15 @@ pub trait Service: Send + Sync + 'static {
     /// Removes what earlier runs have left in a cluster of somebody else: what is ours, and nothing else.
     fn clear(&self, way: &Way<'_>) -> Result<(), String>;
 
+    /// Whether a client can be had at all: asked once for each node, when all of them serve.
+    fn try_client(&self, door: &Door<'_>) -> Result<(), String> {
+        let _ = door;
+        Ok(())
+    }
+
     /// Opens a session. `Err` means that nothing was sent that could have an effect.
     fn open(&self, door: &Door<'_>) -> Result<Box<dyn Client>, String>;
+
+    /// Ends what it has started for its clients. Nothing to do the second time.
+    fn end(&self) {}
 }

@@ -39,7 +39,7 @@ use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use switch::{Network, Switch, Tap};
 
@@ -198,6 +198,16 @@ impl Lab {
         match &self.netns {
             Some(netns) => netns.dial(Some(from), to, deadline),
             None => netns::dial_here(Some(from), to, deadline),
+        }
+    }
+
+    /// Starts a program of this machine in the network in which clients are: what it says comes from their address, and
+    /// can be cut off.
+    pub fn spawn(&self, command: &mut Command) -> Result<Child, String> {
+        let mut spawn = || command.spawn().map_err(|e| format!("starting a program: {e}"));
+        match &self.netns {
+            Some(netns) => netns.within(spawn),
+            None => spawn(),
         }
     }
 

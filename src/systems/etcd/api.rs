@@ -39,21 +39,23 @@ enum Reading {
 }
 
 /// Bytes as they travel.
-fn bytes(text: &str) -> String {
+pub fn bytes(text: &str) -> String {
     STANDARD.encode(text)
 }
 
-fn text(bytes: &str) -> Result<String, String> {
+/// What bytes say that have travelled.
+pub fn text(bytes: &str) -> Result<String, String> {
     let decoded = STANDARD.decode(bytes).map_err(|e| format!("{bytes:?} is not base64: {e}"))?;
     String::from_utf8(decoded).map_err(|e| format!("{bytes:?}: {e}"))
 }
 
-fn encoded(value: &Value) -> Result<String, String> {
+/// A value of a history as it is kept.
+pub fn encoded(value: &Value) -> Result<String, String> {
     json::to_json(value).map(|json| bytes(&json.to_string()))
 }
 
 /// Where a key of a history is kept. Keys are JSON, which holds no `/` outside of text.
-fn place(key: Option<&Value>) -> Result<String, String> {
+pub fn place(key: Option<&Value>) -> Result<String, String> {
     let key = key.map_or(Ok(Json::Null), json::to_json)?;
     Ok(format!("perjury/{}", key.to_string().replace('/', "\\u002f")))
 }
@@ -225,15 +227,23 @@ impl Refusal {
     }
 }
 
+/// What a server says that does not do what it was asked, and whether it certainly never will. `Err` is one that cannot
+/// be understood.
+pub fn refusal(status: u16, body: &[u8]) -> Result<(String, bool), String> {
+    let shown = || String::from_utf8_lossy(&body[..body.len().min(200)]).into_owned();
+    let refusal: Refusal =
+        serde_json::from_slice(body).map_err(|e| format!("status {status}, {:?}: {e}", shown()))?;
+    let definite = refusal.definite();
+    Ok((if refusal.message.is_empty() { refusal.error } else { refusal.message }, definite))
+}
+
 /// What an answer means. `Err` is one that cannot be understood.
 pub fn read(asked: &Asked, status: u16, body: &[u8]) -> Result<Completion, String> {
     let shown = || String::from_utf8_lossy(&body[..body.len().min(200)]).into_owned();
     let failed = |e: serde_json::Error| format!("status {status}, {:?}: {e}", shown());
     if status != 200 {
-        let refusal: Refusal = serde_json::from_slice(body).map_err(failed)?;
-        let words = if refusal.message.is_empty() { &refusal.error } else { &refusal.message };
-        let words = words.to_string();
-        let certain = asked.pure || refusal.definite();
+        let (words, definite) = refusal(status, body)?;
+        let certain = asked.pure || definite;
         return Ok(if certain { Completion::Fail(words) } else { Completion::lost(words) });
     }
     match &asked.reading {

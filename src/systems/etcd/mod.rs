@@ -3,16 +3,21 @@
 //! ```text
 //!   api.rs     calls as requests, answers as outcomes: what has failed, what is unknown
 //!   client.rs  one session with one member
+//!   holder.rs  a process that uses the lock, on a node
 //! ```
 
 mod api;
 mod client;
+mod holder;
 
+pub use holder::holder_main;
+
+use super::calls::{Session, Socket};
 use super::daemons;
 use super::http::{Answer, Connection, least_offset};
 use super::options::Options;
 use super::service::{Door, Part, Service, Way};
-use crate::client::{Claim, Client, Running, Start, System, SystemOption};
+use crate::client::{Claim, Client, Place, Running, Start, System, SystemOption};
 use crate::control::clock::unix_ns;
 use api::Status;
 use chrono::DateTime;
@@ -20,6 +25,7 @@ use client::EtcdClient;
 use nemesis::Role;
 use serde_json::json;
 use std::collections::HashMap;
+use std::net::Ipv4Addr;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -31,6 +37,10 @@ const PATIENCE: Duration = Duration::from_millis(400);
 const CHANGE: Duration = Duration::from_secs(5);
 const DATA: &str = "/var/lib/perjury-etcd";
 const LOG: &str = "/var/log/etcd.log";
+/// Where the users of the lock are, on every node: this program, where they listen, and what they say.
+const HOLDER: &str = "/run/perjury/holder";
+const HOLDER_PORT: u16 = 2390;
+const HOLDER_LOG: &str = "/var/log/holder.log";
 
 const OPTIONS: &[SystemOption] = &[
     SystemOption {
@@ -48,6 +58,16 @@ const OPTIONS: &[SystemOption] = &[
         default: "1000",
         about: "milliseconds without a heartbeat after which a member stands for election, 50 to 50000",
     },
+    SystemOption {
+        name: "fencing",
+        default: "off",
+        about: "workload lock: on or off, whether what the lock guards compares the revisions of locks, and refuses older ones",
+    },
+    SystemOption {
+        name: "ttl",
+        default: "2",
+        about: "workload lock: seconds until the lease of a holder who is not heard of is over, 1 to 600",
+    },
 ];
 
 /// What the options say.
@@ -56,6 +76,8 @@ struct Config {
     serializable: bool,
     heartbeat: u64,
     election: u64,
+    fencing: bool,
+    ttl: u64,
 }
 
 impl Config {
@@ -65,6 +87,8 @@ impl Config {
             serializable: options.choice("reads", &[("linearizable", false), ("serializable", true)])?,
             heartbeat: options.number("heartbeat", 10..=10_000)?,
             election: options.number("election", 50..=50_000)?,
+            fencing: options.switch("fencing")?,
+            ttl: options.number("ttl", 1..=600)?,
         };
         if config.election < 5 * config.heartbeat {
             return Err(format!(
@@ -93,7 +117,7 @@ impl System for Etcd {
     }
 
     fn workloads(&self) -> &'static [&'static str] {
-        &["register", "cas-register", "versioned-register", "set"]
+        &["register", "cas-register", "versioned-register", "set", "lock"]
     }
 
     fn default_nodes(&self) -> usize {
@@ -119,7 +143,15 @@ impl System for Etcd {
 
     fn start(&self, start: &Start<'_>) -> Result<Box<dyn Running>, String> {
         let config = Config::new(start.with)?;
-        daemons::start(self, start, |members| Ok(Members::new(config, members)))
+        let lock = start.workload == "lock";
+        if lock && !matches!(start.place, Place::Lab { .. }) {
+            return Err(
+                "the users of the lock are processes of this program, which it puts on no node but a lab's \
+                        (--lab N)"
+                    .into(),
+            );
+        }
+        daemons::start(self, start, |members| Ok(Members::new(config, members, lock)))
     }
 }
 
@@ -128,14 +160,29 @@ struct Members {
     config: Config,
     /// Name and address of each.
     members: Vec<(String, String)>,
+    /// Whether each node has a user of the lock, too.
+    lock: bool,
     /// The controller's connections, by node and port. One that broke is made anew at the next question: nothing that is
     /// asked here changes anything.
     kept: Mutex<HashMap<(usize, u16), Connection>>,
 }
 
 impl Members {
-    fn new(config: Config, members: Vec<(String, String)>) -> Members {
-        Members { config, members, kept: Mutex::default() }
+    fn new(config: Config, members: Vec<(String, String)>, lock: bool) -> Members {
+        Members { config, members, lock, kept: Mutex::default() }
+    }
+
+    /// Starts the user of the lock on a node.
+    fn start_holder(&self, node: usize) -> String {
+        let address = self.members[node].1.parse().unwrap_or(Ipv4Addr::LOCALHOST);
+        let holder = holder::Config {
+            port: HOLDER_PORT,
+            member: (address, CLIENT_PORT).into(),
+            ttl: self.config.ttl,
+            fencing: self.config.fencing,
+        };
+        let arguments = holder.arguments().join(" ");
+        format!("setsid {HOLDER} etcd-holder {arguments} >>{HOLDER_LOG} 2>&1 </dev/null & echo $!")
     }
 
     /// Asks the member something by the controller's way.
@@ -208,10 +255,18 @@ impl Members {
 
 impl Service for Members {
     fn parts(&self) -> Vec<Part> {
-        vec![Part::new("etcd")]
+        let holder = self.lock.then(|| Part::new("holder"));
+        std::iter::once(Part::new("etcd")).chain(holder).collect()
     }
 
-    fn start_command(&self, node: usize, _: usize, new: bool) -> String {
+    fn ourselves(&self) -> Option<&'static str> {
+        self.lock.then_some(HOLDER)
+    }
+
+    fn start_command(&self, node: usize, part: usize, new: bool) -> String {
+        if part == 1 {
+            return self.start_holder(node);
+        }
         let (name, address) = &self.members[node];
         let all: Vec<String> = self
             .members
@@ -237,7 +292,8 @@ impl Service for Members {
     }
 
     fn logs(&self) -> Vec<String> {
-        vec![LOG.to_string()]
+        let holder = self.lock.then(|| HOLDER_LOG.to_string());
+        std::iter::once(LOG.to_string()).chain(holder).collect()
     }
 
     fn data(&self) -> Vec<String> {
@@ -273,6 +329,9 @@ impl Service for Members {
     }
 
     fn serves(&self, way: &Way<'_>, deadline: Instant) -> Result<(), String> {
+        if self.lock {
+            way.dial(HOLDER_PORT, deadline)?;
+        }
         self.status(way, deadline).map(drop)
     }
 
@@ -307,6 +366,10 @@ impl Service for Members {
     }
 
     fn open(&self, door: &Door<'_>) -> Result<Box<dyn Client>, String> {
+        if self.lock {
+            // To read is to show one's token, so not even that is without effect.
+            return Ok(Box::new(Session::new(Socket::new(door.dial(door.node, HOLDER_PORT)?), &[])));
+        }
         let connection = Connection::new(door.dial(door.node, CLIENT_PORT)?, door.name);
         Ok(Box::new(EtcdClient::new(connection, door.workload, self.config.serializable)))
     }

@@ -28,20 +28,23 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The longest packet: a command of the system file with its arguments.
 const PACKET_MAX: usize = 64 << 10;
 /// How long the controller waits for the keeper, which only forks and signals.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a program may take to end after it has closed its output.
+const ENDING: Duration = Duration::from_millis(200);
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum Order {
     /// Start a program; its standard input and output come along.
     Start { command: Vec<String>, dir: PathBuf, log: PathBuf },
-    /// Kill the group of the program with this number, and say how it had ended if it had.
-    End(u32),
+    /// Kill the group of the program with this number, and say how it had ended if it had. If it is `closing`, it is about
+    /// to end by itself, and is waited for a moment.
+    End { pid: u32, closing: bool },
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -161,12 +164,12 @@ impl Program {
         self.pipes.take().ok_or_else(|| "the pipes of a client are somebody else's".to_string())
     }
 
-    /// Kills it, and says how it had ended by itself, if it had.
-    pub fn end(&mut self) -> Option<String> {
+    /// Kills it, and says how it had ended by itself, if it had. Whoever has closed its output is about to.
+    pub fn end(&mut self, closing: bool) -> Option<String> {
         if std::mem::replace(&mut self.ended, true) {
             return None;
         }
-        match self.keeper.order(&Order::End(self.pid), &[]) {
+        match self.keeper.order(&Order::End { pid: self.pid, closing }, &[]) {
             Ok(Answer::Ended(how)) => how,
             // Whoever has ended the keeper has ended the program.
             Ok(Answer::Started(_) | Answer::Failed(_)) | Err(_) => None,
@@ -176,7 +179,7 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
-        self.end();
+        self.end(false);
     }
 }
 
@@ -247,12 +250,17 @@ fn obey(programs: &mut BTreeMap<u32, Child>, order: Order, fds: Vec<OwnedFd>) ->
             programs.insert(pid, child);
             Ok(Answer::Started(pid))
         }
-        Order::End(pid) => {
+        Order::End { pid, closing } => {
             let Some(mut child) = programs.remove(&pid) else {
                 return Err("there is no such program".into());
             };
             // Looked at, not waited for: until then its group cannot be another's, and somebody in it may still live.
-            let ended = process::state(pid) == NodeState::Dead;
+            let dead = || process::state(pid) == NodeState::Dead;
+            let moment = Instant::now() + ENDING;
+            while closing && !dead() && Instant::now() < moment {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            let ended = dead();
             kill(&child);
             let status = child.wait().map_err(|e| e.to_string())?;
             let how = ended.then(|| match (status.code(), status.signal()) {

@@ -21,6 +21,8 @@ pub struct Pipes {
     buffer: Vec<u8>,
     /// Bytes of it in front that hold no end of a line.
     searched: usize,
+    /// Whether the program has closed its output.
+    closed: bool,
 }
 
 impl Pipes {
@@ -36,7 +38,7 @@ impl Pipes {
                 .and_then(|flags| fcntl_setfl(fd, flags | OFlags::NONBLOCK))
                 .map_err(|e| format!("the pipe of a client: {e}"))?;
         }
-        Ok(Pipes { input, output, program, buffer: Vec::new(), searched: 0 })
+        Ok(Pipes { input, output, program, buffer: Vec::new(), searched: 0, closed: false })
     }
 }
 
@@ -82,7 +84,10 @@ impl Wire for Pipes {
                 return Err(NoLine::Broken(format!("the client answers with more than {LINE_MAX} bytes")));
             }
             match read(&self.output, &mut piece) {
-                Ok(0) => return Err(NoLine::Broken("the client has closed its output".into())),
+                Ok(0) => {
+                    self.closed = true;
+                    return Err(NoLine::Broken("the client has closed its output".into()));
+                }
                 Ok(n) => self.buffer.extend_from_slice(&piece[..n]),
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => match wait(self.output.as_fd(), PollFlags::IN, deadline) {
@@ -100,7 +105,7 @@ impl Wire for Pipes {
     }
 
     fn end(&mut self) -> Option<String> {
-        let how = self.program.as_mut()?.end()?;
+        let how = self.program.as_mut()?.end(self.closed)?;
         Some(format!("its program has ended: {how}"))
     }
 }

@@ -476,7 +476,7 @@ with = { mode = "safe" }
                 "{{ dirr }}\"\nstart",
                 "mydb.toml:5:22: no such name: \"dirr\"; did you mean \"dir\"?",
             ),
-            ("with.mode", "with.mod", "mydb.toml:6:65: in this template: undefined value"),
+            ("with.mode", "with.mod", "mydb.toml:6:59: in this template: undefined value"),
             ("process = \"mydbd\"\n", "", "mydb.toml:6:9: how is the process found"),
             (
                 "process = \"mydbd\"",

@@ -179,7 +179,7 @@ impl Lab {
             node,
             "ls -d /run/perjury /run/perjury-* 2>/dev/null | grep -v sshd; nft list tables; iptables -S | grep perjury; \
              for c in /proc/[0-9]*/comm; do read -r n <$c && [ \"$n\" = etcd ] && echo $c; done; ls /var/lib/perjury-etcd; \
-             ls -d /sys/fs/cgroup/perjury*; true",
+             ls -A /var/lib/perjury-disk | grep perjury; ls -d /sys/fs/cgroup/perjury*; true",
         )
     }
 }
@@ -288,6 +288,42 @@ fn nodes_that_refuse_or_vanish_are_named_and_the_others_are_healed() {
     assert!(said.contains("could not be healed") && said.contains(&third), "{said}");
     for node in ["n1", "n2"] {
         assert_eq!(lab.left(node), "", "on {node}");
+    }
+}
+
+/// A run whose controller is killed as soon as its fault has bitten; `perjury heal` does the rest.
+#[test]
+fn what_a_killed_controller_has_done_over_ssh_is_undone_by_heal() {
+    if !able(&["etcd", "mkfs.ext4", "sshd", "ssh", "ssh-keygen", "nft"]) {
+        return;
+    }
+    let _alone = alone();
+    let lab = Lab::up("test-faults-heal", 3);
+    let (key, config) = (lab.key("id"), lab.key("config"));
+    let dir = tempfile::tempdir().expect("a directory");
+    let kinds = ["partition", "freeze", "power", "disk-full", "disk-hang", "disk-read-only", "bit-flip"];
+    for kind in kinds {
+        let store = dir.path().join(kind).display().to_string();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_perjury"));
+        child.args(["test", "etcd", "register", "--nodes", &lab.nodes, "--store", &store, "--nemesis", kind]);
+        child.args(["--ssh-config", &config, "--ssh-private-key", &key, "--time-limit", "60s"]);
+        child.stdout(Stdio::null()).stderr(Stdio::null());
+        let mut child = Killed(child.spawn().expect("the binary starts"));
+        let run = Path::new(&store).join("etcd-register/latest");
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while !fs::read_to_string(run.join("history.jsonl")).unwrap_or_default().contains(r#""phase":"bit""#)
+        {
+            assert!(Instant::now() < deadline, "no {kind} has bitten");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        child.0.kill().expect("killed");
+        child.0.wait().expect("buried");
+        let healed = perjury(&["heal", &run.display().to_string()]);
+        assert_eq!(healed.status.code(), Some(0), "{kind}: {}", both(&healed));
+        assert!(both(&healed).contains("undone: running etcd"), "{kind}: {}", both(&healed));
+        for node in ["n1", "n2", "n3"] {
+            assert_eq!(lab.left(node), "", "{kind} on {node}: {}", both(&healed));
+        }
     }
 }
 

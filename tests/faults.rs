@@ -263,6 +263,13 @@ fn nodes_that_refuse_or_vanish_are_named_and_the_others_are_healed() {
     fails(test(&["--ssh-config", &config, "--ssh-private-key", &key]), &format!("{second}: connecting"));
     lab.says("n2", "/usr/sbin/sshd -f /etc/ssh/perjury_sshd_config </dev/null >/dev/null 2>&1");
 
+    // A clock that may not be set: nothing was done, so nothing is left to undo, and no more was tested than that.
+    let clock = test(&["--ssh-config", &config, "--ssh-private-key", &key, "--nemesis", "clock"]);
+    let clock: Vec<String> = clock.into_iter().map(|arg| arg.replace("60s", "5s")).collect();
+    let output = Command::new(env!("CARGO_BIN_EXE_perjury")).args(&clock).output().expect("it starts");
+    assert_eq!(output.status.code(), Some(3), "{}", both(&output));
+    assert!(both(&output).contains("setting its clock: exit 1: it may not be set"), "{}", both(&output));
+
     // A node that vanishes in the middle of a run, while a fault is in force.
     let mut child = Command::new(env!("CARGO_BIN_EXE_perjury"));
     child.args(test(&["--ssh-config", &config, "--ssh-private-key", &key, "--nemesis", "partition"]));

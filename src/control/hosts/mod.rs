@@ -526,7 +526,8 @@ impl Cluster for HostCluster {
         let saved = match known.clock {
             Some(saved) => saved,
             None => {
-                let running = host.sh(&skew::keepers(), LOOK)?;
+                let running =
+                    host.sh(&skew::keepers(), LOOK).map_err(|error| error.doing("setting its clock"))?;
                 if !running.is_empty() {
                     let (stop, start) = skew::stop_keepers(&running);
                     let about =

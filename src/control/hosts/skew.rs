@@ -9,10 +9,12 @@ use nemesis::ClockSetting;
 /// Daemons that keep the time. Those that run are stopped first, or they would heal the fault.
 const KEEPERS: &str = "systemd-timesyncd chrony chronyd ntp ntpd ntpsec openntpd";
 
-/// Prints the daemons that run.
+/// Prints the daemons that run, if the clock may be set at all (CAP_SYS_TIME): what was refused could not be undone.
 pub fn keepers() -> String {
     format!(
-        "command -v systemctl >/dev/null || exit 0\n\
+        "c=$(sed -n 's/^CapEff:[[:space:]]*//p' /proc/self/status 2>/dev/null)\n\
+         [ -z \"$c\" ] || [ $((0x$c >> 25 & 1)) = 1 ] || {{ echo 'it may not be set there (a container?)' >&2; exit 1; }}\n\
+         command -v systemctl >/dev/null || exit 0\n\
          for u in {KEEPERS}; do systemctl is-active --quiet $u 2>/dev/null && echo $u; done; true\n"
     )
 }

@@ -1,7 +1,7 @@
 //! The cases of `demo-lock`: a holder that sleeps longer than its lease, and a store that notices or does not.
 
 use super::case::{Case, Expected, Script};
-use super::recipes::LIE_IN_WAIT;
+use super::recipes::{LIE_IN_WAIT, open_until};
 use super::scene::Scene;
 use crate::run::Session;
 use history::{Call, Completion, Value};
@@ -34,9 +34,6 @@ pub const LOCK_FENCED: Case = Case {
     script: Script::Once(fenced),
 };
 
-/// How long a lock may stay with somebody else: a few leases.
-const PATIENCE: Duration = Duration::from_secs(4);
-
 /// How long a refused holder waits before it asks again.
 const AGAIN: Duration = Duration::from_millis(20);
 
@@ -50,11 +47,17 @@ const TURNS: usize = 12;
 /// The sleeper's write lies in its socket when it wakes up. It was sent after the other's had been acknowledged: no order
 /// of the two can excuse it.
 fn paused_holder(scene: &mut Scene) -> Result<(), String> {
+    paused_holder_at(scene, [0, 1, 2])
+}
+
+/// The same with these holders, of whom the first sleeps.
+pub fn paused_holder_at(scene: &mut Scene, holders: [usize; 3]) -> Result<(), String> {
     let key = scene.key();
-    let [sleeper, heir, third] = [scene.open(0)?, scene.open(1)?, scene.open(2)?];
+    let [sleeper, heir, third] = holders.map(|node| open_until(scene, node));
+    let [sleeper, heir, third] = [sleeper?, heir?, third?];
     let token = acquire(scene, sleeper, &key)?;
     let value = read(scene, sleeper, &key, token)?;
-    let asleep = scene.inject(Pause::new(vec![0], false))?;
+    let asleep = scene.inject(Pause::new(vec![holders[0]], false))?;
     scene.prove(asleep)?;
     let next = acquire(scene, heir, &key)?;
     let seen = read(scene, heir, &key, next)?;
@@ -65,7 +68,7 @@ fn paused_holder(scene: &mut Scene) -> Result<(), String> {
         ));
         scene.saw("two holders");
     }
-    scene.send(sleeper, writing(&key, token, value + 1), PATIENCE)?;
+    scene.send(sleeper, writing(&key, token, value + 1), scene.patience())?;
     read(scene, heir, &key, next)?;
     scene.sleep(LIE_IN_WAIT)?;
     scene.heal(asleep)?;
@@ -96,14 +99,14 @@ fn writing(key: &Value, token: i64, value: i64) -> Call {
 
 /// Asks for the lock until it is given: its token.
 fn acquire(scene: &mut Scene, session: Session, key: &Value) -> Result<i64, String> {
-    let until = Instant::now() + PATIENCE;
+    let until = Instant::now() + scene.patience();
     while Instant::now() < until {
         match scene.ask(session, call("acquire", key, Value::Null))? {
             Completion::Ok { value: Value::Int(token), applied: None | Some(true), .. } => return Ok(token),
             Completion::Ok { .. } | Completion::Fail(_) | Completion::Info { .. } => scene.sleep(AGAIN)?,
         }
     }
-    Err(format!("nobody gave the lock away within {} s", PATIENCE.as_secs()))
+    Err(format!("nobody gave the lock away within {} s", scene.patience().as_secs()))
 }
 
 /// What the store holds, as a count: 0 before the first write.

@@ -2,6 +2,7 @@
 //!
 //! A file for each system; what each case sets up, and why its verdict follows, is told in `docs/casebook-real.md`.
 
+mod etcd;
 mod nats;
 mod rabbitmq;
 mod redis;
@@ -12,6 +13,10 @@ use super::case::Case;
 /// Every case, in the order in which they are run. A new one is one constant and one line here.
 pub fn cases() -> &'static [Case] {
     static CASES: &[Case] = &[
+        etcd::ETCD_SERIALIZABLE,
+        etcd::ETCD_LINEARIZABLE,
+        etcd::ETCD_LOCK,
+        etcd::ETCD_LOCK_FENCED,
         zookeeper::ZOOKEEPER_SYNC_ZOMBIE,
         zookeeper::ZOOKEEPER_READS,
         zookeeper::ZOOKEEPER_CAS,

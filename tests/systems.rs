@@ -84,6 +84,11 @@ fn holds(args: &[&str], kinds: &[&str], log: &str) {
 }
 
 #[test]
+fn the_lies_of_etcd_are_caught_and_its_fence_holds() {
+    casebook(&["etcd-serializable", "etcd-lock", "etcd-lock-fenced"]);
+}
+
+#[test]
 fn zookeeper_is_linearizable_where_every_read_is_behind_a_write() {
     if !able("/usr/share/java/zookeeper.jar", "zookeeper") {
         return;

@@ -157,6 +157,11 @@ pub fn forget(paths: &[String]) -> String {
     )
 }
 
+/// Writes out what was written below `dir`, as far as that is there.
+pub fn sync(dir: &str) -> String {
+    format!("[ ! -e {0} ] || sync -f {0} 2>/dev/null || sync\n", quote(dir))
+}
+
 /// Writes the file that a loss of power is to take.
 pub fn write_unsynced(base: &str) -> String {
     format!("printf unsynced >{}\n", quote(&format!("{base}/{UNSYNCED}")))

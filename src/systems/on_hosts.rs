@@ -3,7 +3,7 @@
 use super::service::{Part, Service, Way};
 use crate::client::{HostsPlace, System};
 use crate::commands::heal::RunHosts;
-use crate::control::disk::forget;
+use crate::control::disk::{self, forget};
 use crate::control::host::{Host, HostError, quote};
 use crate::control::hosts::ledger::Thing;
 use crate::control::hosts::process::Finder;
@@ -95,8 +95,10 @@ impl<S: Service> HostedCluster<S> {
         let deadline = Instant::now() + LEASE.max(hosted.service.patience());
         let started = if hosted.ours { hosted.launch(&plan, deadline) } else { Ok(()) };
         match started.and_then(|()| {
-            hosted
-                .await_all("waiting until it serves", deadline, |way, soon| hosted.service.serves(way, soon))
+            hosted.await_all("waiting until it serves", deadline, |way, soon| {
+                hosted.service.serves(way, soon)
+            })?;
+            hosted.sync()
         }) {
             Ok(()) => Ok(hosted),
             Err(why) => {
@@ -104,6 +106,13 @@ impl<S: Service> HostedCluster<S> {
                 Err([&[why], &notes[..]].concat().join("; "))
             }
         }
+    }
+
+    /// Writes out what was set up: it has been there for long where people run it, and no loss of power takes it.
+    fn sync(&self) -> Result<(), String> {
+        let dirs = if self.ours { self.service.disk() } else { Vec::new() };
+        let script: String = dirs.iter().map(|dir| disk::sync(dir)).collect();
+        collect(each(&self.hosts, |_, host| host.sh(&script, LEASE).map(drop)))
     }
 
     /// Starts the daemons with nothing of an earlier run, after the hosts have been told how to end them.

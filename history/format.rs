@@ -17,18 +17,21 @@ pub enum Format {
     PorcupineLog,
     /// One JSON document.
     Json,
+    /// The histories of the fastlin monitor: one object's operations with their times.
+    Fastlin,
 }
 
 impl Format {
     /// All of them, in the order of documentation.
     pub fn all() -> &'static [Format] {
-        const ALL: [Format; 6] = [
+        const ALL: [Format; 7] = [
             Format::Jsonl,
             Format::JepsenEdn,
             Format::JepsenText,
             Format::JepsenLog,
             Format::PorcupineLog,
             Format::Json,
+            Format::Fastlin,
         ];
         &ALL
     }
@@ -42,6 +45,7 @@ impl Format {
             Format::JepsenLog => "jepsen-log",
             Format::PorcupineLog => "porcupine-log",
             Format::Json => "json",
+            Format::Fastlin => "fastlin",
         }
     }
 
@@ -61,6 +65,10 @@ impl Format {
                 "Porcupine's etcd logs: such lines alone, after `INFO  jepsen.util - `; a failed cas compared false"
             }
             Format::Json => "one JSON document, an array of events, as elle-cli takes it",
+            Format::Fastlin => {
+                "fastlin's: `# stack`, `# queue` or `# priorityqueue`, then method, value, start and end of \
+                 each operation"
+            }
         }
     }
 
@@ -96,6 +104,7 @@ pub(crate) fn detect(bytes: &[u8]) -> Result<Format, String> {
             Some(next) if matches!(bytes[next], b'#' | b';' | b'^' | b',' | b'(') => Ok(Format::JepsenEdn),
             Some(_) | None => Ok(Format::Json),
         },
+        b'#' if crate::fastlin::is_head(first_line) => Ok(Format::Fastlin),
         _ if is_text_event(first_line) => Ok(Format::JepsenText),
         b'(' | b';' | b'#' | b'^' | b',' => Ok(Format::JepsenEdn),
         // Jepsen itself says the time and the thread first.

@@ -39,6 +39,7 @@ mod edn_event;
 mod edn_quick;
 mod edn_write;
 mod event;
+mod fastlin;
 mod fingerprint;
 mod format;
 mod history;

@@ -13,7 +13,7 @@ use crate::quick::Words;
 use crate::raw::{Raw, RawProcess, Wrong};
 use crate::scan::{Fail, describe};
 use crate::shard::Shard;
-use crate::{edn_event, json_event, text};
+use crate::{edn_event, fastlin, json_event, text};
 use std::fmt;
 use std::io::{self, Read};
 use std::ops::ControlFlow;
@@ -303,6 +303,7 @@ pub(crate) fn stream(
             Format::Jsonl => json_event::read_lines(&mut input, &mut out),
             Format::Json => json_event::read_document(&mut input, &mut out),
             Format::JepsenEdn => edn_event::read(&mut input, &mut out),
+            Format::Fastlin => fastlin::read(&mut input, &mut out),
             Format::JepsenText | Format::JepsenLog | Format::PorcupineLog => text::read(&mut input, &mut out),
         }
     });

@@ -1,10 +1,11 @@
 //! The small verifier: no verdict is reported before this has accepted its evidence. Shares no code with the searches.
 
+use crate::cells::CellOp;
 use crate::model::{Advance, Model};
 use crate::problem::{ObjOp, Problem};
 use crate::verdict::{Counterexample, Property};
 use history::NEVER;
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Whether `order` (indices into `History::ops`) is a legal order: each operation at most once and each that returned
@@ -30,28 +31,51 @@ pub fn replay_unless<M: Model>(
     property: Property,
     stop: &AtomicBool,
 ) -> Result<(), Refused> {
-    let ops = ordered(problem, order, property).map_err(Refused::Wrong)?;
-    let illegal =
-        |op: &ObjOp<M::Op>| Refused::Wrong(format!("operation {} is illegal in its place", op.source));
+    replay_places(problem, &places(problem, order)?, property, stop)
+}
+
+/// [`replay_unless`] of an order that names operations by their places in the problem.
+///
+/// # Errors
+/// The same.
+pub(crate) fn replay_places<M: Model>(
+    problem: &Problem<M>,
+    order: &[u32],
+    property: Property,
+    stop: &AtomicBool,
+) -> Result<(), Refused> {
+    let model = &problem.model;
+    let mut kept = InOrder::new(problem.ops.len(), property);
     // Several states at once only where a model leaves open what happened.
-    let (mut states, mut next) = (vec![problem.model.init()], Vec::new());
+    let (mut states, mut next) = (vec![model.init()], Vec::new());
     let mut asked = false;
-    for (n, op) in ops.iter().enumerate() {
+    for (n, &place) in order.iter().enumerate() {
         if n % FREE == FREE - 1 && stop.load(Ordering::Relaxed) {
             return Err(Refused::TooLarge);
         }
+        let op = problem.ops.get(place as usize).ok_or_else(|| not_there(place))?;
+        kept.next(place, op).map_err(|why| Refused::Wrong(format!("operation {} {why}", op.source)))?;
+        let illegal = || Refused::Wrong(format!("operation {} is illegal in its place", op.source));
         if let [state] = &mut states[..] {
-            match problem.model.advance(state, op.op) {
+            match model.advance(state, op.op) {
                 Advance::Done => continue,
-                Advance::Illegal => return Err(illegal(op)),
-                Advance::Open if !std::mem::replace(&mut asked, true) && legal_as_told(problem, &ops) => {
-                    return Ok(());
+                Advance::Illegal => return Err(illegal()),
+                Advance::Open if !std::mem::replace(&mut asked, true) => {
+                    if legal_as_told(problem, order) {
+                        // What is left of the order is looked at without the states.
+                        for &place in &order[n + 1..] {
+                            let op = problem.ops.get(place as usize).ok_or_else(|| not_there(place))?;
+                            kept.next(place, op)
+                                .map_err(|why| Refused::Wrong(format!("operation {} {why}", op.source)))?;
+                        }
+                        return kept.complete(&problem.ops).map_err(Refused::Wrong);
+                    }
                 }
                 Advance::Open => {}
             }
         }
         for state in &states {
-            problem.model.step(state, op.op, &mut |s| {
+            model.step(state, op.op, &mut |s| {
                 if !next.contains(&s) {
                     next.push(s);
                 }
@@ -61,18 +85,24 @@ pub fn replay_unless<M: Model>(
             }
         }
         if next.is_empty() {
-            return Err(illegal(op));
+            return Err(illegal());
         }
         std::mem::swap(&mut states, &mut next);
         next.clear();
     }
-    Ok(())
+    kept.complete(&problem.ops).map_err(Refused::Wrong)
+}
+
+fn not_there(place: u32) -> Refused {
+    Refused::Wrong(format!("operation {place} is not there"))
 }
 
 /// Whether the operations in this order are legal with the answers that the model tells for those that nobody heard.
-fn legal_as_told<M: Model>(problem: &Problem<M>, ops: &[&ObjOp<M::Op>]) -> bool {
+fn legal_as_told<M: Model>(problem: &Problem<M>, order: &[u32]) -> bool {
     let model = &problem.model;
-    let ordered: Vec<M::Op> = ops.iter().map(|op| op.op).collect();
+    let ordered: Option<Vec<M::Op>> =
+        order.iter().map(|&place| problem.ops.get(place as usize).map(|op| op.op)).collect();
+    let Some(ordered) = ordered else { return false };
     let Some(told) = model.tell(&ordered) else { return false };
     let mut state = model.init();
     told.len() == ordered.len()
@@ -81,71 +111,130 @@ fn legal_as_told<M: Model>(problem: &Problem<M>, ops: &[&ObjOp<M::Op>]) -> bool 
         })
 }
 
-/// The operations in this order, if each that returned is there, each at most once, and the property's order is kept.
-fn ordered<'p, M: Model>(
-    problem: &'p Problem<M>,
-    order: &[u32],
+/// Looks at an order one operation after the other: that none comes twice, each that returned is there, and the order of
+/// the property is kept.
+struct InOrder {
+    /// One bit per operation.
+    ordered: Vec<u64>,
     property: Property,
-) -> Result<Vec<&'p ObjOp<M::Op>>, String> {
-    let ops = in_order(problem, order)?;
-    let answered = problem.ops.iter().filter(|op| !op.indeterminate()).count();
-    let ordered = ops.iter().filter(|op| !op.indeterminate()).count();
-    if answered != ordered {
-        return Err(format!("the order has {ordered} of {answered} operations that returned"));
-    }
-    match property {
-        Property::Linearizable => {
-            // From the back: nobody may have returned before one that comes earlier in the order was invoked.
-            let mut earliest_return = NEVER;
-            for op in ops.iter().rev() {
-                if earliest_return < op.invoke {
-                    return Err(format!("operation {} comes before one that returned before it", op.source));
-                }
-                earliest_return = earliest_return.min(op.ret);
-            }
-        }
-        Property::Sequential => {
-            let mut last: FxHashMap<u32, u32> = FxHashMap::default();
-            for op in &ops {
-                if last.insert(op.process, op.invoke).is_some_and(|before| before > op.invoke) {
-                    return Err(format!("operation {} comes after a later one of its process", op.source));
-                }
-            }
-        }
-    }
-    Ok(ops)
+    /// The last invocation so far: nobody may come now who returned before it.
+    last_invoke: u32,
+    /// Per process, its last invocation so far, and one.
+    last_of: Vec<u32>,
 }
 
-/// The operations that `order` names, each at most once. O(operations), where it is nearly the order of invocations.
-fn in_order<'p, M: Model>(problem: &'p Problem<M>, order: &[u32]) -> Result<Vec<&'p ObjOp<M::Op>>, String> {
-    let mut by_source: Vec<(u32, &ObjOp<M::Op>)> = problem.ops.iter().map(|op| (op.source, op)).collect();
-    by_source.sort_by_key(|&(source, _)| source);
-    let mut ordered = vec![false; by_source.len()];
+impl InOrder {
+    fn new(ops: usize, property: Property) -> InOrder {
+        InOrder { ordered: vec![0; ops.div_ceil(64)], property, last_invoke: 0, last_of: Vec::new() }
+    }
+
+    /// # Errors
+    /// What is wrong with `op` as the next one.
+    #[inline]
+    fn next<O>(&mut self, place: u32, op: &ObjOp<O>) -> Result<(), &'static str> {
+        let (word, bit) = (&mut self.ordered[place as usize / 64], 1 << (place % 64));
+        if *word & bit != 0 {
+            return Err("is ordered twice");
+        }
+        *word |= bit;
+        match self.property {
+            Property::Linearizable => {
+                if op.ret < self.last_invoke {
+                    return Err("returned before one that comes earlier was invoked");
+                }
+                self.last_invoke = self.last_invoke.max(op.invoke);
+            }
+            Property::Sequential => {
+                let process = op.process as usize;
+                if process >= self.last_of.len() {
+                    self.last_of.resize(process + 1, 0);
+                }
+                let last = &mut self.last_of[process];
+                if *last > op.invoke {
+                    return Err("comes after a later one of its process");
+                }
+                *last = op.invoke.saturating_add(1);
+            }
+        }
+        Ok(())
+    }
+
+    /// # Errors
+    /// An operation that returned and is missing.
+    fn complete<O>(&self, ops: &[ObjOp<O>]) -> Result<(), String> {
+        for (part, &ordered) in ops.chunks(64).zip(&self.ordered) {
+            if ordered.count_ones() as usize == part.len() {
+                continue;
+            }
+            let missing = |(bit, op): &(usize, &ObjOp<O>)| ordered >> bit & 1 == 0 && !op.indeterminate();
+            if let Some((_, op)) = part.iter().enumerate().find(missing) {
+                return Err(format!("operation {} returned, and the order lacks it", op.source));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Where the operations that `order` names stand in the problem. O(operations), where it is nearly the order of
+/// invocations.
+fn places<M: Model>(problem: &Problem<M>, order: &[u32]) -> Result<Vec<u32>, Refused> {
+    let ops = &problem.ops;
     let mut last = 0;
-    let mut find = |source: u32| {
-        let at = near(&by_source, last, source)?;
-        last = at;
-        (!std::mem::replace(&mut ordered[at], true)).then_some(by_source[at].1)
+    let missing = |source: u32| Refused::Wrong(format!("operation {source} is not there"));
+    if ops.windows(2).all(|pair| pair[0].source < pair[1].source) {
+        let find = |&source: &u32| {
+            last = near(ops, last, source, |op| op.source).ok_or_else(|| missing(source))?;
+            Ok(last as u32)
+        };
+        return order.iter().map(find).collect();
+    }
+    let mut by_source: Vec<(u32, u32)> = ops.iter().map(|op| op.source).zip(0..).collect();
+    by_source.sort_unstable();
+    let find = |&source: &u32| {
+        last = near(&by_source, last, source, |&(source, _)| source).ok_or_else(|| missing(source))?;
+        Ok(by_source[last].1)
     };
-    order
-        .iter()
-        .map(|&source| find(source).ok_or(format!("operation {source} is ordered twice, or not there")))
-        .collect()
+    order.iter().map(find).collect()
 }
 
 /// Where `source` stands, looked for around `last`: in steps that double, then halve.
-fn near<T>(by_source: &[(u32, T)], last: usize, source: u32) -> Option<usize> {
+fn near<T>(by_source: &[T], last: usize, source: u32, of: impl Fn(&T) -> u32) -> Option<usize> {
     let (mut low, mut high, mut step) = (last, last + 1, 1);
-    while low > 0 && by_source.get(low).is_none_or(|(first, _)| *first > source) {
+    while low > 0 && by_source.get(low).is_none_or(|first| of(first) > source) {
         (high, low) = (low + 1, low.saturating_sub(step));
         step *= 2;
     }
-    while high < by_source.len() && by_source[high - 1].0 < source {
+    while high < by_source.len() && of(&by_source[high - 1]) < source {
         (low, high) = (high - 1, (high + step).min(by_source.len()));
         step *= 2;
     }
     let part = by_source.get(low..high.min(by_source.len()))?;
-    part.binary_search_by_key(&source, |(source, _)| *source).ok().map(|at| low + at)
+    part.binary_search_by_key(&source, of).ok().map(|at| low + at)
+}
+
+/// Whether `order` (places in `ops`) is a legal order of a cell's operations that keeps real time, as [`replay`] would
+/// say of the problem that they were made from: each operation at most once and each that returned exactly once, each
+/// that saw a value where the cell holds it. O(operations).
+///
+/// Nothing is asked on the way, because nearly always everything is as it should be; what is wrong is added up.
+pub(crate) fn replay_cell(ops: &[CellOp], initial: u32, order: &[u32]) -> bool {
+    let mut ordered = vec![0_u64; ops.len().div_ceil(64)];
+    let (mut holds, mut last_invoke, mut good) = (initial, 0, true);
+    for &place in order {
+        let Some(op) = ops.get(place as usize) else { return false };
+        let (word, bit) = (&mut ordered[place as usize / 64], 1 << (place % 64));
+        good &= *word & bit == 0;
+        *word |= bit;
+        good &= op.ret >= last_invoke;
+        last_invoke = last_invoke.max(op.invoke);
+        good &= (op.saw == 0) | (op.saw == holds);
+        holds = if op.left == 0 { holds } else { op.left };
+    }
+    let complete = ops.chunks(64).zip(&ordered).all(|(part, &ordered)| {
+        ordered.count_ones() as usize == part.len()
+            || part.iter().enumerate().all(|(bit, op)| ordered >> bit & 1 == 1 || op.ret == NEVER)
+    });
+    good && complete
 }
 
 /// So many states an order may lead to at once.

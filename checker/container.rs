@@ -8,7 +8,7 @@
 //! Null is the answer of an empty one.
 
 use crate::decode::{function, must_apply, refuse, unknown};
-use crate::exact::{Exact, Held, bag, priority_queue, stack};
+use crate::exact::{Exact, Held, bag, heard_of, priority_queue, stack, stack_heard_of};
 use crate::model::{Advance, IllFormed, Model};
 use crate::problem::{ObjOp, Problem};
 use crate::register::initial_list;
@@ -18,6 +18,7 @@ use history::{Interner, Op, Outcome, ValueId};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 /// Which element is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -192,6 +193,17 @@ impl Inside {
                 all.iter().flat_map(|(&element, &times)| (0..times).map(move |_| element)).collect()
             }
         }
+    }
+}
+
+/// What exact methods need to know of an operation.
+fn held(op: ContainerOp) -> Held {
+    match op {
+        ContainerOp::Put(element) => Held::Put(element),
+        ContainerOp::Take(element) => Held::Take(element),
+        ContainerOp::Peek(_) => Held::Peek,
+        ContainerOp::Empty => Held::Empty,
+        ContainerOp::TakeUnheard => Held::TakeUnheard,
     }
 }
 
@@ -425,56 +437,63 @@ impl Model for Container {
         }
     }
 
-    /// Elements can be left out whole: every operation that names one, unless an unheard taking may have taken it. The
-    /// others lie as they lay, and there is nothing more often.
+    /// Elements can be left out whole: every operation that names one. The others lie as they lay, and there is nothing
+    /// more often. An unheard taking that took one of them, or nothing, is left out of the order that is left; it can be
+    /// left out of the history only if it cannot have taken one of those that are kept, because others took each as often
+    /// as it was put in.
     fn project(&self, ops: &[ObjOp<ContainerOp>], keep: &mut [bool], _: Property) -> Problem<Container> {
-        // Whoever took what nobody put in has no order in any history, and needs nobody else to show that.
-        let mut put: FxHashSet<i64> = self.initial.iter().copied().collect();
-        put.extend(ops.iter().filter_map(|op| match op.op {
-            ContainerOp::Put(element) => Some(element),
-            ContainerOp::Take(_) | ContainerOp::Peek(_) | ContainerOp::Empty | ContainerOp::TakeUnheard => {
-                None
-            }
-        }));
-        let alone = ops.iter().zip(keep.iter()).any(|(op, kept)| match op.op {
-            ContainerOp::Take(element) | ContainerOp::Peek(element) => {
-                *kept && !op.indeterminate() && !put.contains(&element)
-            }
-            ContainerOp::Put(_) | ContainerOp::Empty | ContainerOp::TakeUnheard => false,
-        });
-        let unheard = !alone && ops.iter().any(|op| op.op == ContainerOp::TakeUnheard);
-        let mut wanted: FxHashMap<i64, bool> = FxHashMap::default();
+        // Of those that an operation names, whether it is kept, and how often it came more than somebody heard that he
+        // took it.
+        let mut elements: FxHashMap<i64, (bool, i64)> = FxHashMap::default();
         for (op, kept) in ops.iter().zip(keep.iter()) {
-            if let ContainerOp::Put(element) | ContainerOp::Take(element) = op.op {
-                *wanted.entry(element).or_default() |= *kept || unheard;
+            let (element, over) = match op.op {
+                ContainerOp::Put(element) => (element, 1),
+                ContainerOp::Take(element) if op.indeterminate() => (element, 0),
+                ContainerOp::Take(element) => (element, -1),
+                ContainerOp::Peek(_) | ContainerOp::Empty | ContainerOp::TakeUnheard => continue,
+            };
+            let of = elements.entry(element).or_default();
+            *of = (of.0 | *kept, of.1 + over);
+        }
+        for element in self.initial.iter() {
+            if let Some(of) = elements.get_mut(element) {
+                of.1 += 1;
             }
         }
+        let unheard = elements.values().any(|&(kept, over)| kept && over > 0);
+        // What nobody names only matters to who finds nothing, and to unheard takings.
+        let others = unheard || ops.iter().all(|op| op.op != ContainerOp::TakeUnheard);
         for (op, kept) in ops.iter().zip(keep.iter_mut()) {
             match op.op {
-                ContainerOp::Put(element) | ContainerOp::Take(element) => *kept = wanted[&element],
-                ContainerOp::Peek(element) => *kept &= wanted.get(&element) != Some(&false),
+                ContainerOp::Put(element) | ContainerOp::Take(element) => *kept = elements[&element].0,
+                ContainerOp::Peek(element) => *kept &= elements.get(&element).is_none_or(|&(kept, _)| kept),
                 ContainerOp::TakeUnheard => *kept |= unheard,
                 ContainerOp::Empty => {}
             }
         }
-        let stays = |element: &&i64| wanted.get(element) != Some(&false);
+        let stays = |element: &&i64| elements.get(element).map_or(others, |&(kept, _)| kept);
         let initial = self.initial.iter().filter(stays).copied().collect();
         let model = Container { discipline: self.discipline, initial, known: None };
         Problem { model, ops: crate::model::kept(ops, keep) }
     }
 
-    fn exact(&self, ops: &[ObjOp<ContainerOp>]) -> Option<Exact> {
-        let held = |op| match op {
-            ContainerOp::Put(element) => Held::Put(element),
-            ContainerOp::Take(element) => Held::Take(element),
-            ContainerOp::Peek(_) => Held::Peek,
-            ContainerOp::Empty => Held::Empty,
-            ContainerOp::TakeUnheard => Held::TakeUnheard,
-        };
+    fn exact(&self, ops: &[ObjOp<ContainerOp>], stop: &AtomicBool) -> Option<Exact> {
         match self.discipline {
-            Discipline::Bag => bag(ops, &self.initial, held),
-            Discipline::PriorityQueue => priority_queue(ops, &self.initial, held),
-            Discipline::Stack => stack(ops, &self.initial, held),
+            Discipline::Bag => bag(ops, stop, &self.initial, held),
+            Discipline::PriorityQueue => priority_queue(ops, stop, &self.initial, held),
+            Discipline::Stack => stack(ops, stop, &self.initial, held),
+        }
+    }
+
+    /// What unheard takings took cannot be known, but the others may have no order by themselves.
+    fn refuted(&self, ops: &[ObjOp<ContainerOp>], stop: &AtomicBool) -> Option<Exact> {
+        if ops.iter().all(|op| op.op != ContainerOp::TakeUnheard) {
+            return None;
+        }
+        match self.discipline {
+            Discipline::Bag => heard_of(ops, stop, &self.initial, held, false),
+            Discipline::PriorityQueue => heard_of(ops, stop, &self.initial, held, true),
+            Discipline::Stack => stack_heard_of(ops, stop, &self.initial, held),
         }
     }
 

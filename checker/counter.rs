@@ -8,6 +8,7 @@ use crate::ranges::Ranges;
 use crate::spec::{NilRead, Setup, Specified};
 use crate::verdict::Property;
 use history::{Interner, Op, Outcome, Value, ValueId};
+use std::sync::atomic::AtomicBool;
 
 /// A counter.
 #[derive(Clone, Copy, Debug)]
@@ -116,11 +117,11 @@ impl Model for Counter {
         }
     }
 
-    fn exact(&self, ops: &[ObjOp<CounterOp>]) -> Option<Exact> {
-        exact::counter(self.initial, ops)
+    fn exact(&self, ops: &[ObjOp<CounterOp>], stop: &AtomicBool) -> Option<Exact> {
+        exact::counter(self.initial, ops, stop)
     }
 
-    fn refuted(&self, ops: &[ObjOp<CounterOp>]) -> Option<Exact> {
+    fn refuted(&self, ops: &[ObjOp<CounterOp>], _: &AtomicBool) -> Option<Exact> {
         exact::ranges(self.initial, ops)
     }
 

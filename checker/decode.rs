@@ -12,6 +12,51 @@ pub(crate) fn function<'a>(values: &'a Interner, op: &Op) -> Result<&'a str, Ill
     })
 }
 
+/// The functions that a model knows by name, with their numbers in a history, so that no name is compared twice.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Functions<const N: usize> {
+    names: [&'static str; N],
+    /// [`NO_NUMBER`] until an operation calls it.
+    numbers: [ValueId; N],
+}
+
+/// What no value has.
+const NO_NUMBER: ValueId = ValueId(u32::MAX);
+
+impl<const N: usize> Functions<N> {
+    /// None of them was called yet.
+    pub(crate) const fn new(names: [&'static str; N]) -> Functions<N> {
+        Functions { names, numbers: [NO_NUMBER; N] }
+    }
+
+    /// With the numbers that they have already.
+    pub(crate) fn learned(mut self, values: &Interner) -> Functions<N> {
+        for (name, number) in self.names.iter().zip(&mut self.numbers) {
+            *number = values.find(&Value::text(name)).unwrap_or(NO_NUMBER);
+        }
+        self
+    }
+
+    /// Which of them `op` calls; `None` if it is another one, or a refusal.
+    #[inline]
+    pub(crate) fn which(&mut self, values: &Interner, op: &Op) -> Result<Option<usize>, IllFormed> {
+        match self.numbers.iter().position(|&number| number == op.f) {
+            Some(which) => Ok(Some(which)),
+            None => self.look_up(values, op),
+        }
+    }
+
+    #[cold]
+    fn look_up(&mut self, values: &Interner, op: &Op) -> Result<Option<usize>, IllFormed> {
+        let called = function(values, op)?;
+        let which = self.names.iter().position(|&name| name == called);
+        if let Some(which) = which {
+            self.numbers[which] = op.f;
+        }
+        Ok(which)
+    }
+}
+
 /// The refusal of a function that the model does not know.
 pub(crate) fn unknown(known: &str, found: &str) -> IllFormed {
     IllFormed { expected: known.to_string(), found: format!("function {found}"), in_completion: false }
@@ -23,6 +68,7 @@ pub(crate) fn refuse(expected: &str, found: &Value, output: bool) -> IllFormed {
 }
 
 /// Refuses `"applied": false` where an operation that was answered `ok` cannot be without effect.
+#[inline]
 pub(crate) fn must_apply(op: &Op, f: &str) -> Result<(), IllFormed> {
     if op.outcome == Outcome::Ok && op.applied == Applied::No {
         return Err(IllFormed {
@@ -35,6 +81,7 @@ pub(crate) fn must_apply(op: &Op, f: &str) -> Result<(), IllFormed> {
 }
 
 /// The two elements of a list like `[expected, new]`.
+#[inline]
 pub(crate) fn pair(values: &mut Interner, id: ValueId, expected: &str) -> Result<[ValueId; 2], IllFormed> {
     if let Some(pair) = values.pair(id) {
         return Ok(pair);

@@ -18,6 +18,7 @@ use history::{Interner, Op, Outcome, Value, ValueId};
 use rustc_hash::FxHashMap;
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 /// A queue that delivers at least once.
 #[derive(Clone, Debug)]
@@ -273,8 +274,8 @@ impl Model for Delivery {
         Problem { model, ops: crate::model::kept(ops, keep) }
     }
 
-    fn exact(&self, ops: &[ObjOp<DeliveryOp>]) -> Option<Exact> {
-        delivered(ops, &self.initial, |number| self.list(number))
+    fn exact(&self, ops: &[ObjOp<DeliveryOp>], stop: &AtomicBool) -> Option<Exact> {
+        delivered(ops, stop, &self.initial, |number| self.list(number))
     }
 
     fn describe_op(&self, values: &Interner, op: DeliveryOp) -> String {

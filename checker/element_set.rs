@@ -15,6 +15,7 @@ use crate::spec::{Setup, Specified};
 use crate::verdict::Property;
 use history::{Interner, Op, Outcome, Value, ValueId};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 /// One element of a set.
 #[derive(Clone, Debug)]
@@ -173,8 +174,8 @@ impl Model for ElementSet {
         Some(cell(self.init()))
     }
 
-    fn exact(&self, ops: &[ObjOp<ElementOp>]) -> Option<Exact> {
-        crate::exact::cell(ops, self.initial_value(), |op| self.access(op))
+    fn exact(&self, ops: &[ObjOp<ElementOp>], stop: &AtomicBool) -> Option<Exact> {
+        crate::exact::cell(ops, stop, self.initial_value(), |op| self.access(op))
     }
 
     fn describe_op(&self, values: &Interner, op: ElementOp) -> String {

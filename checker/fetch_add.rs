@@ -12,6 +12,7 @@ use crate::ranges::Ranges;
 use crate::spec::{NilRead, Setup, Specified};
 use crate::verdict::Property;
 use history::{Interner, Op, Outcome, Value, ValueId};
+use std::sync::atomic::AtomicBool;
 
 /// The sum.
 #[derive(Clone, Copy, Debug)]
@@ -200,8 +201,8 @@ impl Model for FetchAdd {
         Problem { model, ops: kept }
     }
 
-    fn exact(&self, ops: &[ObjOp<FetchAddOp>]) -> Option<Exact> {
-        sums(ops, self.initial, |op| match op {
+    fn exact(&self, ops: &[ObjOp<FetchAddOp>], stop: &AtomicBool) -> Option<Exact> {
+        sums(ops, stop, self.initial, |op| match op {
             FetchAddOp::Read(sum) => Summed::Saw(sum),
             FetchAddOp::FetchAdd { before, amount } => Summed::Added(Some(before), amount),
             FetchAddOp::Add(amount) => Summed::Added(None, amount),

@@ -13,6 +13,7 @@ use crate::verdict::Property;
 use history::{Interner, Op, Outcome, Value, ValueId};
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 /// A generator of ids.
 #[derive(Clone, Copy, Debug)]
@@ -103,8 +104,8 @@ impl Model for Ids {
         Problem { model: *self, ops: crate::model::kept(ops, keep) }
     }
 
-    fn exact(&self, ops: &[ObjOp<Generated>]) -> Option<Exact> {
-        bisected("forced order", ops, |end| {
+    fn exact(&self, ops: &[ObjOp<Generated>], stop: &AtomicBool) -> Option<Exact> {
+        bisected("forced order", ops, stop, |end| {
             let open = Place { op: 0, first: 0, last: 0, not: None };
             let mut ids: Vec<(i64, Place)> = (0..)
                 .zip(ops)

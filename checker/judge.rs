@@ -1,6 +1,8 @@
 //! From a history to verdicts: builds the problems, searches, and lets nothing pass that the verifier does not accept.
 
-use crate::certify::{Refused, refute_unless, replay_unless};
+mod by_zones;
+
+use crate::certify::{Refused, refute_unless, replay_places, replay_unless};
 use crate::core::{shrink, shrink_from};
 use crate::exact::Finding;
 use crate::ladder::{Ladder, Rung};
@@ -12,6 +14,7 @@ use crate::sequential::{sequential_watched, stuck};
 use crate::spec::{Spec, Specified};
 use crate::verdict::{Budget, Counterexample, Property, Reason, Verdict, Witness};
 use crate::with_model;
+use by_zones::by_zones;
 use history::results::{Answer, Judgement, ObjectJudgement};
 use history::{History, Interner, Malformed, ValueId};
 use std::fmt;
@@ -142,6 +145,9 @@ fn judge_as<M: Specified>(
     property: Rung,
     limits: &Limits<'_>,
 ) -> Result<Judged, JudgeError> {
+    if let (Rung::Linearizable, Some(parts)) = (property, by_zones::<M>(history, spec, limits)) {
+        return Ok(judged(history, spec.model.name(), property, parts));
+    }
     let built = build::<M>(history, spec)?;
     judge_built(history, built, spec.model.name(), property, limits)
 }
@@ -169,18 +175,15 @@ fn judge_built<M: Model>(
     property: Rung,
     limits: &Limits<'_>,
 ) -> Result<Judged, JudgeError> {
-    let keyed = built.objects.iter().any(|object| !object.keys.is_empty());
-    let (parts, scope) = match property {
-        Rung::Linearizable => {
-            (per_object(&built, limits, linearizable)?, if keyed { "per key" } else { "whole history" })
-        }
+    let parts = match property {
+        Rung::Linearizable => per_object(&built, limits, linearizable)?,
         Rung::Coherence => {
             let coherent = |object: &Object<M>, limits: &Limits<'_>, bytes, _: &(dyn Fn(At) + Sync)| {
                 coherent(&history.values, object, limits, bytes)
             };
-            (per_object(&built, limits, coherent)?, if keyed { "per key" } else { "whole history" })
+            per_object(&built, limits, coherent)?
         }
-        Rung::Sequential => (vec![together(history, built, limits)?], "whole history"),
+        Rung::Sequential => vec![together(history, built, limits)?],
         Rung::Regular
         | Rung::CausalConvergence
         | Rung::CausalMemory
@@ -193,6 +196,13 @@ fn judge_built<M: Model>(
             return Ladder::new(history, &built, model).judge(history, property, limits);
         }
     };
+    Ok(judged(history, model, property, parts))
+}
+
+/// What was found about the objects, put together.
+fn judged(history: &History, model: &str, property: Rung, parts: Vec<Part>) -> Judged {
+    let keyed = property != Rung::Sequential && parts.iter().any(|part| !part.keys.is_empty());
+    let scope = if keyed { "per key" } else { "whole history" };
     let mut judged = Judged {
         judgement: Judgement {
             property: property.name().to_string(),
@@ -241,7 +251,7 @@ fn judge_built<M: Model>(
         judged.keys.push(part.keys);
         judged.stuck.push(part.stuck);
     }
-    Ok(judged)
+    judged
 }
 
 pub(crate) fn worse(a: Answer, b: Answer) -> Answer {
@@ -330,6 +340,9 @@ fn on_all_threads<T: Sync, R: Send>(items: &[T], _threads: usize, work: impl Fn(
     items.iter().map(work).collect()
 }
 
+/// What an exact method takes for an operation, about: tables of what is in, orders, trees of stretches.
+const BYTES_BY_METHOD: usize = 160;
+
 fn linearizable<M: Model>(
     object: &Object<M>,
     limits: &Limits<'_>,
@@ -341,8 +354,14 @@ fn linearizable<M: Model>(
     let problem = &object.problem;
     let mut disagreement = None;
     let mut decided = None;
-    let stopped = limits.stop.load(Ordering::Relaxed);
-    let by_method = || problem.model.exact(&problem.ops).or_else(|| problem.model.refuted(&problem.ops));
+    let most = bytes / BYTES_BY_METHOD;
+    let stopped = limits.stop.load(Ordering::Relaxed) || problem.ops.len() > most;
+    let by_method = || {
+        problem
+            .model
+            .exact(&problem.ops, limits.stop)
+            .or_else(|| problem.model.refuted(&problem.ops, limits.stop))
+    };
     if let Some(exact) = if stopped { None } else { by_method() } {
         let method = exact.method;
         match believe(problem, exact.found, &budget) {
@@ -397,9 +416,11 @@ fn believe<M: Model>(
 ) -> Result<Option<Verdict>, String> {
     match found {
         Finding::Order(mut order) => {
-            order.iter_mut().for_each(|i| *i = problem.ops[*i as usize].source);
-            match replay_unless(problem, &order, Property::Linearizable, budget.stop) {
-                Ok(()) => Ok(Some(Verdict::Valid(Witness { order }))),
+            match replay_places(problem, &order, Property::Linearizable, budget.stop) {
+                Ok(()) => {
+                    order.iter_mut().for_each(|i| *i = problem.ops[*i as usize].source);
+                    Ok(Some(Verdict::Valid(Witness { order })))
+                }
                 Err(Refused::TooLarge) => Ok(Some(Verdict::Unknown(Reason::Stopped))),
                 Err(Refused::Wrong(what)) => Err(what),
             }
@@ -434,13 +455,22 @@ fn by_search<M: Model>(
     let (found, stuck) = search_watched(problem, watched);
     let verdict = match found {
         Found::GaveUp(reason) => Verdict::Unknown(reason),
-        Found::Order(order) => {
-            let order = order.iter().map(|&i| problem.ops[i as usize].source).collect();
-            Verdict::Valid(Witness { order })
+        Found::Order(mut order) => {
+            match replay_places(problem, &order, Property::Linearizable, watched.budget.stop) {
+                Ok(()) => {
+                    order.iter_mut().for_each(|i| *i = problem.ops[*i as usize].source);
+                    Verdict::Valid(Witness { order })
+                }
+                Err(Refused::TooLarge) => Verdict::Unknown(Reason::Stopped),
+                Err(Refused::Wrong(what)) => return Err(JudgeError::Disagreement(what)),
+            }
         }
-        Found::Fatal(fatal) => Verdict::Invalid(shrink(problem, fatal, watched.budget)),
+        Found::Fatal(fatal) => {
+            let verdict = Verdict::Invalid(shrink(problem, fatal, watched.budget));
+            accept(problem, verdict, Property::Linearizable, watched.budget)?
+        }
     };
-    Ok((accept(problem, verdict, Property::Linearizable, watched.budget)?, stuck))
+    Ok((verdict, stuck))
 }
 
 /// All objects together.
@@ -515,81 +545,4 @@ fn accept<M: Model>(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::exact::Exact;
-    use crate::model::IllFormed;
-    use history::{Interner, NEVER, Op};
-
-    /// Operations add up, to no more than `most`; its exact method claims whatever it is told to.
-    #[derive(Clone)]
-    struct Liar {
-        most: u32,
-        claims: Finding,
-    }
-
-    impl Model for Liar {
-        type State = u32;
-        type Op = u32;
-
-        fn decode(&mut self, _: &mut Interner, _: &Op) -> Result<Option<u32>, IllFormed> {
-            Ok(None)
-        }
-
-        fn init(&self) -> u32 {
-            0
-        }
-
-        fn step(&self, &state: &u32, op: u32, out: &mut impl FnMut(u32)) {
-            if state + op <= self.most {
-                out(state + op);
-            }
-        }
-
-        fn exact(&self, _: &[ObjOp<u32>]) -> Option<Exact> {
-            Some(Exact { method: "lie", found: self.claims.clone() })
-        }
-
-        fn describe_op(&self, _: &Interner, op: u32) -> String {
-            op.to_string()
-        }
-
-        fn describe_state(&self, _: &Interner, state: &u32) -> String {
-            state.to_string()
-        }
-
-        fn describe_conflict(&self, _: &Interner, _: &u32, op: u32, _: &str) -> String {
-            op.to_string()
-        }
-    }
-
-    fn part(most: u32, claims: Finding) -> Part {
-        let op = |invoke, ret, source| ObjOp { invoke, ret, process: source, source, op: 1 };
-        let ops = vec![op(0, 2, 0), op(1, NEVER, 1), op(3, 4, 2)];
-        let object = Object { keys: Vec::new(), problem: Problem { model: Liar { most, claims }, ops } };
-        let (stop, states) = (AtomicBool::new(false), AtomicU64::new(0));
-        let limits = Limits { stop: &stop, bytes: 1 << 20, threads: 1, states: &states, progress: None };
-        linearizable(&object, &limits, 1 << 20, &|_| ()).expect("a verdict")
-    }
-
-    #[test]
-    fn what_an_exact_method_finds_is_a_verdict_only_where_the_verifier_accepts_it() {
-        let honest = part(2, Finding::Order(vec![0, 2]));
-        assert_eq!((honest.method, honest.disagreement), ("lie", None));
-        let honest = part(1, Finding::Violated { fatal: 2, core: vec![0, 2] });
-        assert_eq!((honest.method, honest.disagreement), ("lie", None));
-        assert!(matches!(honest.verdict, Verdict::Invalid(c) if c.fatal == Some(2)));
-
-        // An order that turns real time round, one that lacks an answered operation, one that is not legal.
-        for (most, order) in [(2, vec![2, 0]), (2, vec![0, 1]), (2, vec![0, 1, 2])] {
-            let caught = part(most, Finding::Order(order));
-            assert_eq!(caught.method, "search");
-            assert!(matches!(caught.verdict, Verdict::Valid(_)));
-            assert!(caught.disagreement.is_some_and(|what| what.contains("lie")));
-        }
-        // There is an order, and it says there is none.
-        let caught = part(2, Finding::Violated { fatal: 2, core: vec![0, 2] });
-        assert_eq!(caught.method, "search");
-        assert!(matches!(caught.verdict, Verdict::Valid(_)) && caught.disagreement.is_some());
-    }
-}
+mod tests;

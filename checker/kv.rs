@@ -12,6 +12,7 @@ use crate::verdict::Property;
 use history::{Interner, Op, Outcome, Value, ValueId};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 /// One key.
 #[derive(Clone, Debug)]
@@ -195,9 +196,9 @@ impl Model for Kv {
         Some(ValueId(self.numbers.get(&self.initial).copied().unwrap_or(u32::MAX)))
     }
 
-    fn exact(&self, ops: &[ObjOp<KvOp>]) -> Option<Exact> {
+    fn exact(&self, ops: &[ObjOp<KvOp>], stop: &AtomicBool) -> Option<Exact> {
         if ops.iter().all(|op| self.access(op.op).is_some()) {
-            return exact::cell(ops, self.initial_value(), |op| self.access(op));
+            return exact::cell(ops, stop, self.initial_value(), |op| self.access(op));
         }
         let pieces = Pieces::of(self, ops).filter(|_| self.initial.is_empty())?;
         let mut read = vec![Vec::new(); self.strings.len()];
@@ -213,7 +214,7 @@ impl Model for Kv {
                 }
             }
         }
-        exact::appends(&exact::Text { read, strings: self.strings.len() as u32 }, ops)
+        exact::appends(&exact::Text { read, strings: self.strings.len() as u32 }, ops, stop)
     }
 
     /// A string that is written once and read later is read behind what the key held before it.

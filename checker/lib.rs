@@ -38,6 +38,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod cells;
 pub mod certify;
 pub mod claim;
 pub mod container;
@@ -56,6 +57,7 @@ pub mod keyed;
 pub mod kinds;
 pub mod kv;
 pub mod ladder;
+mod later;
 pub mod lock;
 pub mod log;
 pub mod model;
@@ -77,6 +79,8 @@ pub mod testing;
 pub mod verdict;
 pub mod versioned;
 
+#[doc(hidden)]
+pub use cells::Columns;
 pub use claim::{Claim, Confirmed, Says, Unconfirmed, confirm};
 pub use delivered::delivered;
 pub use judge::{JudgeError, Judged, Limits, Progress, Violation, judge, judge_model};

@@ -17,6 +17,7 @@ use crate::spec::{Setup, Specified};
 use crate::verdict::Property;
 use history::{Applied, Interner, NEVER, Op, Outcome, Value, ValueId};
 use rustc_hash::FxHashMap;
+use std::sync::atomic::AtomicBool;
 
 /// A lock and the value that it guards.
 #[derive(Clone, Copy, Debug)]
@@ -306,8 +307,8 @@ impl Model for Lock {
         Problem { model: *self, ops: crate::model::kept(ops, keep) }
     }
 
-    fn exact(&self, ops: &[ObjOp<LockOp>]) -> Option<Exact> {
-        fenced(ops, self.initial)
+    fn exact(&self, ops: &[ObjOp<LockOp>], stop: &AtomicBool) -> Option<Exact> {
+        fenced(ops, stop, self.initial)
     }
 
     fn describe_op(&self, values: &Interner, op: LockOp) -> String {

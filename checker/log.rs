@@ -16,6 +16,7 @@ use crate::verdict::Property;
 use history::{Interner, Op, Outcome, Value, ValueId};
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 /// A log.
 #[derive(Clone, Debug)]
@@ -303,8 +304,8 @@ impl Model for Log {
         Problem { model, ops }
     }
 
-    fn exact(&self, ops: &[ObjOp<LogOp>]) -> Option<Exact> {
-        logs(ops, &self.initial, |op| match op {
+    fn exact(&self, ops: &[ObjOp<LogOp>], stop: &AtomicBool) -> Option<Exact> {
+        logs(ops, stop, &self.initial, |op| match op {
             LogOp::AppendAt(value, at) => Logged::Appended(value, Some(at)),
             LogOp::Append(value) | LogOp::AppendSeen(value, _) => Logged::Appended(value, None),
             LogOp::Read(number) => Logged::List(self.list(number)),

@@ -7,6 +7,7 @@ use crate::verdict::Property;
 use history::{Interner, Op, ValueId};
 use std::fmt;
 use std::hash::Hash;
+use std::sync::atomic::AtomicBool;
 
 /// Why an operation cannot belong to a model. Line and column are added by whoever holds the history.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,7 +26,7 @@ pub struct IllFormed {
 /// so that [`Model::step`], which runs millions of times, only compares numbers.
 pub trait Model: Clone + Send + Sync {
     /// What the object holds.
-    type State: Clone + Eq + Hash + fmt::Debug + Send + Sync;
+    type State: Clone + Eq + Hash + fmt::Debug + Send + Sync + 'static;
     /// An operation with its result, decoded.
     type Op: Copy + Eq + Hash + fmt::Debug + Send + Sync;
 
@@ -155,16 +156,16 @@ pub trait Model: Clone + Send + Sync {
     }
 
     /// Whether `ops` have a legal order that keeps real time, where a method decides that without a search; `None` if
-    /// they are not of the kind that it decides. O(n log n), O(n) to say `None`.
-    fn exact(&self, ops: &[ObjOp<Self::Op>]) -> Option<Exact> {
-        let _ = ops;
+    /// they are not of the kind that it decides, or soon after `stop` is set. O(n log n), O(n) to say `None`.
+    fn exact(&self, ops: &[ObjOp<Self::Op>], stop: &AtomicBool) -> Option<Exact> {
+        let _ = (ops, stop);
         None
     }
 
     /// A violation that can be seen although [`Model::exact`] does not decide operations of this kind: after the return of
     /// `fatal`, which need not be the first such return, `ops` have no legal order that keeps real time. O(n log n).
-    fn refuted(&self, ops: &[ObjOp<Self::Op>]) -> Option<Exact> {
-        let _ = ops;
+    fn refuted(&self, ops: &[ObjOp<Self::Op>], stop: &AtomicBool) -> Option<Exact> {
+        let _ = (ops, stop);
         None
     }
 

@@ -13,6 +13,7 @@ use crate::verdict::Property;
 use history::{Applied, Interner, Op, Outcome, Value};
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 /// A lock, with the names of the processes for messages.
 #[derive(Clone, Debug)]
@@ -114,8 +115,8 @@ impl Model for Mutex {
         })
     }
 
-    fn exact(&self, ops: &[ObjOp<MutexOp>]) -> Option<Exact> {
-        exact::mutex(ops)
+    fn exact(&self, ops: &[ObjOp<MutexOp>], stop: &AtomicBool) -> Option<Exact> {
+        exact::mutex(ops, stop)
     }
 
     fn init(&self) -> Option<u32> {

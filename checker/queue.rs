@@ -11,6 +11,7 @@ use history::{Interner, NEVER, Op, Outcome, Value, ValueId};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 /// A queue.
 #[derive(Clone, Debug)]
@@ -74,8 +75,8 @@ impl Model for Queue {
         }
     }
 
-    fn exact(&self, ops: &[ObjOp<QueueOp>]) -> Option<Exact> {
-        if self.initial.is_empty() { exact::fifo(ops) } else { None }
+    fn exact(&self, ops: &[ObjOp<QueueOp>], stop: &AtomicBool) -> Option<Exact> {
+        if self.initial.is_empty() { exact::fifo(ops, stop) } else { None }
     }
 
     fn init(&self) -> Arc<VecDeque<ValueId>> {

@@ -1,6 +1,6 @@
 //! A register: a cell that is read and written, and with compare-and-set replaced if it holds what was expected.
 
-use crate::decode::{function, must_apply, pair, refuse, unknown};
+use crate::decode::{Functions, function, must_apply, pair, refuse, unknown};
 use crate::exact::{self, Exact};
 use crate::model::{Access, IllFormed, Model};
 use crate::problem::{ObjOp, Problem};
@@ -8,6 +8,7 @@ use crate::sources::{self, Sees};
 use crate::spec::{FailedCas, NilRead, Setup, Specified};
 use crate::verdict::Property;
 use history::{Applied, Interner, Op, Outcome, Value, ValueId};
+use std::sync::atomic::AtomicBool;
 
 /// A register, with or without compare-and-set.
 #[derive(Clone, Copy, Debug)]
@@ -16,7 +17,12 @@ pub struct Register {
     failed_cas: FailedCas,
     nil_read: NilRead,
     with_cas: bool,
+    functions: Functions<3>,
 }
+
+const READ: usize = 0;
+const WRITE: usize = 1;
+const CAS: usize = 2;
 
 /// What a client did with a register, and what it was told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -60,7 +66,8 @@ pub enum RegisterOp {
 impl Register {
     /// A register that holds `initial`. Without `with_cas`, a cas is refused.
     pub fn new(initial: ValueId, with_cas: bool, failed_cas: FailedCas, nil_read: NilRead) -> Register {
-        Register { initial, failed_cas, nil_read, with_cas }
+        let functions = Functions::new(["read", "write", "cas"]);
+        Register { initial, failed_cas, nil_read, with_cas, functions }
     }
 
     fn decode_cas(&self, values: &mut Interner, op: &Op) -> Result<Option<RegisterOp>, IllFormed> {
@@ -109,7 +116,9 @@ impl Specified for Register {
     fn setup(setup: &mut Setup<'_>) -> Result<Register, String> {
         let initial = setup.values.intern(setup.spec.initial.as_ref().unwrap_or(&Value::Null));
         let with_cas = setup.spec.model == crate::spec::ModelName::CasRegister;
-        Ok(Register::new(initial, with_cas, setup.spec.failed_cas, setup.spec.nil_read))
+        let mut register = Register::new(initial, with_cas, setup.spec.failed_cas, setup.spec.nil_read);
+        register.functions = register.functions.learned(setup.values);
+        Ok(register)
     }
 }
 
@@ -118,8 +127,8 @@ impl Model for Register {
     type Op = RegisterOp;
 
     fn decode(&mut self, values: &mut Interner, op: &Op) -> Result<Option<RegisterOp>, IllFormed> {
-        match function(values, op)? {
-            "read" => {
+        match self.functions.which(values, op)? {
+            Some(READ) => {
                 must_apply(op, "read")?;
                 Ok(match op.outcome {
                     Outcome::Fail | Outcome::Info => None,
@@ -127,12 +136,15 @@ impl Model for Register {
                     Outcome::Ok => Some(RegisterOp::Read(op.output)),
                 })
             }
-            "write" => {
+            Some(WRITE) => {
                 must_apply(op, "write")?;
                 Ok((op.outcome != Outcome::Fail).then_some(RegisterOp::Write(op.input)))
             }
-            "cas" if self.with_cas => self.decode_cas(values, op),
-            f => Err(unknown(if self.with_cas { "read, write or cas" } else { "read or write" }, f)),
+            Some(CAS) if self.with_cas => self.decode_cas(values, op),
+            _ => {
+                let known = if self.with_cas { "read, write or cas" } else { "read or write" };
+                Err(unknown(known, function(values, op)?))
+            }
         }
     }
 
@@ -194,15 +206,7 @@ impl Model for Register {
     }
 
     fn access(&self, op: RegisterOp) -> Option<Access> {
-        Some(Access { sees: sees(op), leaves: leaves(op) })
-    }
-
-    fn initial_value(&self) -> Option<ValueId> {
-        Some(self.initial)
-    }
-
-    fn exact(&self, ops: &[ObjOp<RegisterOp>]) -> Option<Exact> {
-        exact::cell(ops, Some(self.initial), |op| match op {
+        match op {
             // Illegal in every state, which no access is.
             RegisterOp::CasSaw { expected, observed, .. } if expected == observed => None,
             RegisterOp::Read(_)
@@ -211,7 +215,15 @@ impl Model for Register {
             | RegisterOp::CasUnchecked { .. }
             | RegisterOp::CasRefused { .. }
             | RegisterOp::CasSaw { .. } => Some(Access { sees: sees(op), leaves: leaves(op) }),
-        })
+        }
+    }
+
+    fn initial_value(&self) -> Option<ValueId> {
+        Some(self.initial)
+    }
+
+    fn exact(&self, ops: &[ObjOp<RegisterOp>], stop: &AtomicBool) -> Option<Exact> {
+        exact::cell(ops, stop, Some(self.initial), |op| self.access(op))
     }
 
     fn describe_op(&self, values: &Interner, op: RegisterOp) -> String {

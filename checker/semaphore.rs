@@ -10,6 +10,7 @@ use crate::spec::{Setup, Specified};
 use crate::verdict::Property;
 use history::{Applied, Interner, Op, Outcome, Value};
 use rustc_hash::FxHashMap;
+use std::sync::atomic::AtomicBool;
 
 /// The permits.
 #[derive(Clone, Copy, Debug)]
@@ -128,8 +129,8 @@ impl Model for Semaphore {
         Problem { model: Semaphore { at_least, ..*self }, ops: crate::model::kept(ops, keep) }
     }
 
-    fn exact(&self, ops: &[ObjOp<SemaphoreOp>]) -> Option<Exact> {
-        if self.at_least { None } else { permits(ops, self.permits) }
+    fn exact(&self, ops: &[ObjOp<SemaphoreOp>], stop: &AtomicBool) -> Option<Exact> {
+        if self.at_least { None } else { permits(ops, stop, self.permits) }
     }
 
     fn describe_op(&self, _: &Interner, op: SemaphoreOp) -> String {

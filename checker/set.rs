@@ -10,6 +10,7 @@ use crate::verdict::Property;
 use history::{Interner, Op, Outcome, Value, ValueId};
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 /// A growing set. Elements have dense numbers of their own, so that a state is a string of bits.
 #[derive(Clone, Debug)]
@@ -165,8 +166,8 @@ impl Model for GrowSet {
         }
     }
 
-    fn exact(&self, ops: &[ObjOp<SetOp>]) -> Option<Exact> {
-        exact::grow_set(self, ops)
+    fn exact(&self, ops: &[ObjOp<SetOp>], stop: &AtomicBool) -> Option<Exact> {
+        exact::grow_set(self, ops, stop)
     }
 
     fn init(&self) -> Bits {

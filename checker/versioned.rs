@@ -17,6 +17,7 @@ use crate::verdict::Property;
 use history::{Applied, Interner, Op, Outcome, Value, ValueId};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 /// A register with versions.
 #[derive(Clone, Debug)]
@@ -371,9 +372,9 @@ impl Model for Versioned {
         Problem { model, ops: crate::model::kept(&weaker, keep) }
     }
 
-    fn exact(&self, ops: &[ObjOp<VersionedOp>]) -> Option<Exact> {
+    fn exact(&self, ops: &[ObjOp<VersionedOp>], stop: &AtomicBool) -> Option<Exact> {
         let by_one = self.growth == Growth::ByOne;
-        versions(ops, self.initial, by_one, |op| match op {
+        versions(ops, stop, self.initial, by_one, |op| match op {
             VersionedOp::Read(version, value) => Said::Saw(version, value),
             VersionedOp::Write(version, value) => Said::Made(Some(version), None, value),
             VersionedOp::WriteUnheard(value) => Said::Made(None, None, value),

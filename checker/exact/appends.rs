@@ -14,6 +14,7 @@ use crate::model::Access;
 use crate::problem::ObjOp;
 use crate::sources::Sees;
 use history::ValueId;
+use std::sync::atomic::AtomicBool;
 
 /// What the strings of a key are made of. Strings have numbers, and so have the pieces among them.
 #[derive(Debug)]
@@ -26,14 +27,14 @@ pub(crate) struct Text {
 
 /// Decides a string that is empty at first, where each piece is written by one operation. O(n and the length of what was
 /// read), and O(log n) times that where it is violated.
-pub(crate) fn appends(text: &Text, ops: &[ObjOp<KvOp>]) -> Option<Exact> {
+pub(crate) fn appends(text: &Text, ops: &[ObjOp<KvOp>], stop: &AtomicBool) -> Option<Exact> {
     let mut writer = vec![NONE; text.strings as usize];
     for (i, op) in ops.iter().enumerate() {
         if let KvOp::Put(p) | KvOp::Append(p) = op.op {
             writer[p as usize] = i as u32;
         }
     }
-    decided("chains of appends", ops, |end| decide(text, ops, &writer, end))
+    decided("chains of appends", ops, stop, |end| decide(text, ops, &writer, end))
 }
 
 /// What is known about a piece.

@@ -6,14 +6,17 @@
 use super::{Decision, Exact, Finding};
 use crate::problem::ObjOp;
 use history::NEVER;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Decides the whole history with `decide`, which is asked what holds as of a rank, and finds the first fatal return.
-/// `None` if the method cannot tell. A few calls of `decide`, at most O(log n).
+/// `None` if the method cannot tell, or soon after `stop` is set. A few calls of `decide`, at most O(log n).
 pub(crate) fn bisected<O>(
     method: &'static str,
     ops: &[ObjOp<O>],
+    stop: &AtomicBool,
     mut decide: impl FnMut(u32) -> Decision,
 ) -> Option<Exact> {
+    let mut decide = |end| if stop.load(Ordering::Relaxed) { Decision::Open } else { decide(end) };
     let mut core = match decide(u32::MAX) {
         Decision::Holds(order) => return Some(Exact { method, found: Finding::Order(order) }),
         Decision::Violated(core) => core,

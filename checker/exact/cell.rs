@@ -18,15 +18,17 @@ use crate::model::Access;
 use crate::problem::ObjOp;
 use crate::sources::Sees;
 use history::ValueId;
+use std::sync::atomic::AtomicBool;
 
 /// Decides the operations of a cell that starts with `initial`. `None` if a read has several candidates, or `access` says
 /// of an operation that it is no access to a cell. O(n), and O(n log n) where it is violated.
 pub(crate) fn cell<O: Copy>(
     ops: &[ObjOp<O>],
+    stop: &AtomicBool,
     initial: Option<ValueId>,
     access: impl Fn(O) -> Option<Access> + Copy,
 ) -> Option<Exact> {
-    matched(ops, initial, access, |method, decide| decided(method, ops, decide))?
+    matched(ops, initial, access, |method, decide| decided(method, ops, stop, decide))?
 }
 
 /// What [`cell`] says about all that is known, without the first fatal return. O(n).

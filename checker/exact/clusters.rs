@@ -14,7 +14,7 @@
 //! min(a, b) is an order: among blocks that precede one another in a circle, the one with the smallest a precedes all
 //! others of it, its own predecessor too. So zones decide, in one sweep.
 
-use super::ranks::by_rank;
+use super::ranks::ByRank;
 use super::sources::UNSURE;
 use crate::problem::ObjOp;
 use rustc_hash::FxHashMap;
@@ -25,8 +25,9 @@ pub(crate) const NONE: u32 = u32::MAX;
 /// The writer of the initial value, which nobody invoked.
 pub(crate) const INITIAL: u32 = u32::MAX - 1;
 
-/// A value that was written once, with those who saw it.
+/// A value that was written once, with those who saw it. Half a cache line, so that none lies in two.
 #[derive(Clone, Copy, Debug)]
+#[repr(align(32))]
 pub(crate) struct Cluster {
     /// Who wrote it: an index in the problem, [`INITIAL`], or [`NONE`] so far.
     pub(crate) write: u32,
@@ -128,6 +129,8 @@ impl Clusters {
     pub(crate) fn order(&mut self) -> Result<Vec<u32>, Broken> {
         let mut present = 0;
         let mut reached = 0;
+        let initial = self.initial.filter(|&c| self.all[c as usize].present());
+        let mut zones = ByRank::with_capacity(self.all.len());
         for c in 0..self.all.len() as u32 {
             let cluster = &self.all[c as usize];
             if !cluster.present() {
@@ -139,18 +142,16 @@ impl Clusters {
             present += 1;
             if cluster.from == NONE {
                 reached += self.chain(c)?;
+                if Some(c) != initial {
+                    let zone = &self.all[c as usize];
+                    zones.push(zone.first_return.min(zone.last_invoke), c);
+                }
             }
         }
         if reached != present {
             return Err(self.circle());
         }
-        let initial = self.initial.filter(|&c| self.all[c as usize].present());
-        let zones = self
-            .all
-            .iter()
-            .zip(0u32..)
-            .filter(|(cluster, c)| cluster.present() && cluster.from == NONE && Some(*c) != initial);
-        let mut order = by_rank(zones.map(|(zone, c)| (zone.first_return.min(zone.last_invoke), c)));
+        let mut order = zones.finish();
         // What was there before anything happened comes first: as if it had been written before all ranks.
         let (mut until, mut whose) = match initial {
             Some(c) => (self.all[c as usize].last_invoke, c),
@@ -206,6 +207,23 @@ impl Clusters {
         Broken::Circle(lost.map_or(NONE, |c| c as u32))
     }
 
+    /// Gives each cluster of these chains its places in the order: from `first_return` on its write, from `last_invoke` on
+    /// who saw it. How many places there are.
+    pub(crate) fn places(&mut self, chains: &[u32]) -> u32 {
+        let mut end = 0;
+        for &first in chains {
+            let mut at = first;
+            while at != NONE {
+                let cluster = &mut self.all[at as usize];
+                let written = u32::from(cluster.write != INITIAL);
+                (cluster.first_return, cluster.last_invoke) = (end, end + written);
+                end += cluster.size;
+                at = cluster.next;
+            }
+        }
+        end
+    }
+
     /// The operations in the order of their chains: in each cluster the write, then who saw it by invocation. `place` says
     /// for each operation the cluster that it belongs to, and whether it is the one that wrote it. O(operations).
     pub(crate) fn lay_out<O>(
@@ -214,19 +232,7 @@ impl Clusters {
         ops: &[ObjOp<O>],
         place: impl Fn(usize, &ObjOp<O>) -> Option<(u32, bool)>,
     ) -> Vec<u32> {
-        let mut end = 0;
-        for &first in chains {
-            let mut at = first;
-            while at != NONE {
-                let cluster = &mut self.all[at as usize];
-                // From here on, where its first and its next operation go.
-                let written = u32::from(cluster.write != INITIAL);
-                (cluster.first_return, cluster.last_invoke) = (end, end + written);
-                end += cluster.size;
-                at = cluster.next;
-            }
-        }
-        let mut order = vec![NONE; end as usize];
+        let mut order = vec![NONE; self.places(chains) as usize];
         for (i, op) in ops.iter().enumerate() {
             let Some((c, wrote)) = place(i, op) else { continue };
             let cluster = &mut self.all[c as usize];

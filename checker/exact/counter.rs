@@ -15,10 +15,11 @@ use crate::ranges::Ranges;
 use crate::verdict::Property;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::sync::atomic::AtomicBool;
 
 /// Decides a counter that starts at `initial` where every addition adds the same; `None` where they differ.
 /// O(n log n), and O(n log² n) where it is violated.
-pub(crate) fn counter(initial: i64, ops: &[ObjOp<CounterOp>]) -> Option<Exact> {
+pub(crate) fn counter(initial: i64, ops: &[ObjOp<CounterOp>], stop: &AtomicBool) -> Option<Exact> {
     let mut step = None;
     for op in ops {
         match op.op {
@@ -29,7 +30,7 @@ pub(crate) fn counter(initial: i64, ops: &[ObjOp<CounterOp>]) -> Option<Exact> {
         }
     }
     let step = step.unwrap_or(1);
-    let mut exact = decided("deadlines", ops, |end| decide(initial, step, ops, end))?;
+    let mut exact = decided("deadlines", ops, stop, |end| decide(initial, step, ops, end))?;
     if let Finding::Violated { fatal: first, .. } = exact.found {
         // One or two reads show most violations, and are all that is needed then.
         match ranges(initial, ops) {

@@ -21,17 +21,19 @@ use crate::delivery::DeliveryOp;
 use crate::problem::ObjOp;
 use history::ValueId;
 use rustc_hash::FxHashMap;
+use std::sync::atomic::AtomicBool;
 
 /// Decides the operations of a queue that delivers at least once. `None` where there are drains: if a message is sent
 /// twice, drains overlap, or one misses a message that another unanswered drain may have taken. O(n log n), with every
 /// drain's messages counted; where a dequeue that nobody heard of is needed, O(n) for each drain.
 pub(crate) fn delivered<'a>(
     ops: &[ObjOp<DeliveryOp>],
+    stop: &AtomicBool,
     initial: &[ValueId],
     list: impl Fn(u32) -> &'a [ValueId],
 ) -> Option<Exact> {
     let messages = Messages::new(ops, initial, list)?;
-    bisected("elements", ops, |end| messages.decide(end).unwrap_or_else(|decision| decision))
+    bisected("elements", ops, stop, |end| messages.decide(end).unwrap_or_else(|decision| decision))
 }
 
 /// A message with its operations.

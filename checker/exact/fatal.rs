@@ -5,6 +5,7 @@
 
 use super::{Exact, Finding};
 use crate::problem::ObjOp;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What a method says about a history as it was known at a rank. Numbers are indices in the problem.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,12 +22,14 @@ pub(crate) enum Decision {
 const FOLLOWED: usize = 4;
 
 /// Decides the whole history with `decide`, which is asked what holds as of a rank, and finds the first fatal return.
-/// `None` if the method cannot tell. A few calls of `decide`, at most O(log n).
+/// `None` if the method cannot tell, or soon after `stop` is set. A few calls of `decide`, at most O(log n).
 pub(crate) fn decided<O>(
     method: &'static str,
     ops: &[ObjOp<O>],
+    stop: &AtomicBool,
     mut decide: impl FnMut(u32) -> Decision,
 ) -> Option<Exact> {
+    let mut decide = |end| if stop.load(Ordering::Relaxed) { Decision::Open } else { decide(end) };
     let mut core = match decide(u32::MAX) {
         Decision::Holds(order) => return Some(Exact { method, found: Finding::Order(order) }),
         Decision::Violated(core) => core,

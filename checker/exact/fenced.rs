@@ -12,11 +12,12 @@ use super::holders::holders;
 use crate::lock::LockOp;
 use crate::problem::ObjOp;
 use history::ValueId;
+use std::sync::atomic::AtomicBool;
 
 /// Decides a lock that guards a resource which holds `initial`. `None` if the contents of the resource leave open who
 /// read what, or whoever was refused finds no place at once. O(n log n).
-pub(crate) fn fenced(ops: &[ObjOp<LockOp>], initial: ValueId) -> Option<Exact> {
-    bisected("forced order", ops, |end| decide(ops, initial, end).unwrap_or_else(|decision| decision))
+pub(crate) fn fenced(ops: &[ObjOp<LockOp>], stop: &AtomicBool, initial: ValueId) -> Option<Exact> {
+    bisected("forced order", ops, stop, |end| decide(ops, initial, end).unwrap_or_else(|decision| decision))
 }
 
 fn decide(ops: &[ObjOp<LockOp>], initial: ValueId, end: u32) -> Result<Decision, Decision> {

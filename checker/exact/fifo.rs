@@ -17,13 +17,14 @@ use super::elements::Elements;
 use super::fatal::{Decision, decided};
 use crate::problem::ObjOp;
 use crate::queue::QueueOp;
+use std::sync::atomic::AtomicBool;
 
 /// Decides a queue that is empty at first and whose elements are enqueued once. `None` also where unheard dequeues, or those
 /// whose answer is still to come, could make room for one that found nothing, and it is not clear which. O(n log n), and
 /// O(n log² n) where it is violated.
-pub(crate) fn fifo(ops: &[ObjOp<QueueOp>]) -> Option<Exact> {
+pub(crate) fn fifo(ops: &[ObjOp<QueueOp>], stop: &AtomicBool) -> Option<Exact> {
     let elements = Elements::new(ops)?;
-    decided("order of elements", ops, |end| decide(ops, &elements, end))
+    decided("order of elements", ops, stop, |end| decide(ops, &elements, end))
 }
 
 fn decide(ops: &[ObjOp<QueueOp>], numbered: &Elements, end: u32) -> Decision {

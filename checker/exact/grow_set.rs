@@ -10,10 +10,11 @@ use super::fatal::{Decision, decided};
 use super::groups::in_groups;
 use crate::problem::ObjOp;
 use crate::set::{GrowSet, SetOp, has, members};
+use std::sync::atomic::AtomicBool;
 
 /// Decides a set where each element is added once. O(n), and for each different read the size of the set in words; where it
 /// is violated, O(log n) times that.
-pub(crate) fn grow_set(set: &GrowSet, ops: &[ObjOp<SetOp>]) -> Option<Exact> {
+pub(crate) fn grow_set(set: &GrowSet, ops: &[ObjOp<SetOp>], stop: &AtomicBool) -> Option<Exact> {
     let mut adder = vec![NONE; set.element_count()];
     for (i, op) in ops.iter().enumerate() {
         if let SetOp::Add(e) = op.op {
@@ -23,7 +24,7 @@ pub(crate) fn grow_set(set: &GrowSet, ops: &[ObjOp<SetOp>]) -> Option<Exact> {
             }
         }
     }
-    decided("forced order", ops, |end| decide(set, ops, &adder, end))
+    decided("forced order", ops, stop, |end| decide(set, ops, &adder, end))
 }
 
 fn decide(set: &GrowSet, ops: &[ObjOp<SetOp>], adder: &[u32], end: u32) -> Decision {

@@ -13,13 +13,14 @@
 //! smallest first, each at the earliest such instant, which leaves the others the most room (Lee and Mathur 2025 decide
 //! histories without empty answers; peers that do not go on to ask about those accept illegal histories).
 
-use super::Exact;
 use super::bisect::bisected;
+use super::contents::Contents;
 use super::covers::Covers;
 use super::fatal::Decision;
 use super::forced::{answered, known};
+use super::{Exact, Finding};
 use crate::problem::ObjOp;
-use rustc_hash::FxHashMap;
+use std::sync::atomic::AtomicBool;
 
 /// What an operation did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,40 +37,46 @@ pub(crate) enum Held {
     Peek,
 }
 
-/// Decides the operations of a bag. `None` if an element was put in twice. O(n log n).
+/// Decides the operations of a bag. `None` if an element was put in twice, or there is no order and somebody may have taken
+/// what nobody heard of. O(n log n).
 pub(crate) fn bag<O: Copy>(
     ops: &[ObjOp<O>],
+    stop: &AtomicBool,
     initial: &[i64],
     held: impl Fn(O) -> Held + Copy,
 ) -> Option<Exact> {
-    let elements = Elements::new(ops, initial, held)?;
-    bisected("elements", ops, |end| elements.decide(end, false).unwrap_or_else(|decision| decision))
+    let elements = Contents::new(ops, initial, held, |_, since| i64::from(since))?;
+    bisected("elements", ops, stop, |end| {
+        elements.decide(end, false, true).unwrap_or_else(|decision| decision)
+    })
 }
 
-/// Decides the operations of a queue that gives out its smallest element. `None` if an element was put in twice, or
-/// somebody peeked. O(n log n).
+/// Decides the operations of a queue that gives out its smallest element. `None` if an element was put in twice, somebody
+/// peeked, or there is no order and somebody may have taken what nobody heard of. O(n log n).
 pub(crate) fn priority_queue<O: Copy>(
     ops: &[ObjOp<O>],
+    stop: &AtomicBool,
     initial: &[i64],
     held: impl Fn(O) -> Held + Copy,
 ) -> Option<Exact> {
-    let elements = Elements::new(ops, initial, held)?;
-    bisected("elements", ops, |end| elements.decide(end, true).unwrap_or_else(|decision| decision))
+    let elements = Contents::new(ops, initial, held, |element, _| element)?;
+    bisected("elements", ops, stop, |end| {
+        elements.decide(end, true, true).unwrap_or_else(|decision| decision)
+    })
 }
 
-/// An element with its operations.
-#[derive(Clone, Debug, Default)]
-struct Element {
-    put: Option<u32>,
-    initial: bool,
-    takes: Vec<u32>,
-}
-
-struct Elements<'a, O, H> {
-    ops: &'a [ObjOp<O>],
-    held: H,
-    /// Ascending.
-    all: Vec<(i64, Element)>,
+/// Whether already those elements of which somebody heard who took them have no order, whatever unheard takings took: a
+/// violation, or nothing. O(n log n).
+pub(crate) fn heard_of<O: Copy>(
+    ops: &[ObjOp<O>],
+    stop: &AtomicBool,
+    initial: &[i64],
+    held: impl Fn(O) -> Held + Copy,
+    smallest_first: bool,
+) -> Option<Exact> {
+    let elements = Contents::new(ops, initial, held, |element, _| element)?;
+    let decide = |end| elements.decide(end, smallest_first, false).unwrap_or_else(|decision| decision);
+    bisected("elements", ops, stop, decide).filter(|exact| matches!(exact.found, Finding::Violated { .. }))
 }
 
 /// What happens at one instant, in this order.
@@ -88,47 +95,24 @@ enum At {
 /// When an operation takes effect: the instant, what, which element, and the operation.
 type Effect = (u32, At, usize, u32);
 
-impl<'a, O: Copy, H: Fn(O) -> Held> Elements<'a, O, H> {
-    fn new(ops: &'a [ObjOp<O>], initial: &[i64], held: H) -> Option<Elements<'a, O, H>> {
-        let mut all: FxHashMap<i64, Element> = FxHashMap::default();
-        for &element in initial {
-            if all.insert(element, Element { initial: true, ..Element::default() }).is_some() {
-                return None;
-            }
-        }
-        for (i, op) in (0u32..).zip(ops) {
-            match held(op.op) {
-                Held::Put(element) => {
-                    let entry = all.entry(element).or_default();
-                    if entry.initial || entry.put.replace(i).is_some() {
-                        return None;
-                    }
-                }
-                Held::Take(element) => all.entry(element).or_default().takes.push(i),
-                Held::Peek => return None,
-                Held::Empty | Held::TakeUnheard => {}
-            }
-        }
-        let mut all: Vec<(i64, Element)> = all.into_iter().collect();
-        all.sort_unstable_by_key(|&(element, _)| element);
-        Some(Elements { ops, held, all })
-    }
-
+impl<O: Copy, H: Fn(O) -> Held> Contents<'_, O, H> {
     fn ret(&self, i: Option<u32>, end: u32) -> Option<u32> {
         i.map(|i| &self.ops[i as usize]).filter(|op| answered(op, end)).map(|op| op.ret)
     }
 
-    fn decide(&self, end: u32, smallest_first: bool) -> Result<Decision, Decision> {
+    /// What is known at `end`; of `all` elements, or of those alone of which somebody heard who took them.
+    fn decide(&self, end: u32, smallest_first: bool, all: bool) -> Result<Decision, Decision> {
         let is_known = |&i: &u32| known(&self.ops[i as usize], end);
         let is_answered = |&i: &u32| answered(&self.ops[i as usize], end);
         let mut covers = Covers::default();
         let mut effects: Vec<Effect> = Vec::with_capacity(self.ops.len());
         // Per element, until when smaller ones kept it in longer than it had to be: from, to.
         let mut delays: Vec<Option<(u32, u32)>> = vec![None; self.all.len()];
-        let unheard = (0u32..)
-            .zip(self.ops)
-            .any(|(i, op)| is_known(&i) && matches!((self.held)(op.op), Held::TakeUnheard));
+        let unheard = all && self.unheard(end);
         for (number, (_, element)) in self.all.iter().enumerate() {
+            if !all && !self.is_heard_of(element, end) {
+                continue;
+            }
             let mut takes = element.takes.iter().copied().filter(is_known);
             // The one that returned; or else any that may have happened, the first to be invoked.
             let must = element.takes.iter().copied().find(is_answered);
@@ -137,7 +121,7 @@ impl<'a, O: Copy, H: Fn(O) -> Held> Elements<'a, O, H> {
             }
             let take = must.or_else(|| takes.next());
             let put = element.put.filter(is_known);
-            if put.is_none() && !element.initial {
+            if put.is_none() && element.initial.is_none() {
                 match must {
                     Some(take) => return Err(Decision::Violated(vec![take])),
                     None => continue,
@@ -153,10 +137,13 @@ impl<'a, O: Copy, H: Fn(O) -> Held> Elements<'a, O, H> {
                 return Err(Decision::Violated(must.into_iter().chain(put).collect()));
             }
             // In for certain after this; put in at that instant at the latest.
-            let in_from =
-                if element.initial { 0 } else { self.ret(put, end).unwrap_or(u32::MAX).min(taken_by) };
+            let in_from = if element.initial.is_some() {
+                0
+            } else {
+                self.ret(put, end).unwrap_or(u32::MAX).min(taken_by)
+            };
             let Some(take) = take else {
-                covers.add(if element.initial { 0 } else { in_from + 1 }, u32::MAX, number as u32);
+                covers.add(if element.initial.is_some() { 0 } else { in_from + 1 }, u32::MAX, number as u32);
                 effects.extend(put.map(|put| (in_from, At::Put, number, put)));
                 continue;
             };
@@ -169,7 +156,11 @@ impl<'a, O: Copy, H: Fn(O) -> Held> Elements<'a, O, H> {
             else {
                 if must.is_none() {
                     // It was never taken.
-                    covers.add(if element.initial { 0 } else { in_from + 1 }, u32::MAX, number as u32);
+                    covers.add(
+                        if element.initial.is_some() { 0 } else { in_from + 1 },
+                        u32::MAX,
+                        number as u32,
+                    );
                     effects.extend(put.map(|put| (in_from, At::Put, number, put)));
                     continue;
                 }
@@ -178,7 +169,7 @@ impl<'a, O: Copy, H: Fn(O) -> Held> Elements<'a, O, H> {
                 }
                 return Err(self.core(&covers, &delays, (earliest, taken_by), Some(number), take, end));
             };
-            if element.initial {
+            if element.initial.is_some() {
                 covers.add(0, taken.saturating_sub(1), number as u32);
                 effects.push((taken, At::Take, number, take));
             } else if taken <= in_from {

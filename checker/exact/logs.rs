@@ -15,6 +15,7 @@ use super::forced::{Place, answered, fill, in_places, known};
 use crate::problem::ObjOp;
 use history::ValueId;
 use rustc_hash::{FxHashMap, FxHashSet};
+use std::sync::atomic::AtomicBool;
 
 /// What an operation says about the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +34,7 @@ pub(crate) enum Logged<'a, E> {
 /// every list's entries counted.
 pub(crate) fn logs<'a, O: Copy, E: 'a + Copy + Into<ValueId>>(
     ops: &[ObjOp<O>],
+    stop: &AtomicBool,
     initial: &[E],
     logged: impl Fn(O) -> Logged<'a, E> + Copy,
 ) -> Option<Exact> {
@@ -45,7 +47,7 @@ pub(crate) fn logs<'a, O: Copy, E: 'a + Copy + Into<ValueId>>(
         }
     }
     let logs = Logs { ops, initial, logged, appended };
-    bisected("forced order", ops, |end| logs.decide(end).unwrap_or_else(|decision| decision))
+    bisected("forced order", ops, stop, |end| logs.decide(end).unwrap_or_else(|decision| decision))
 }
 
 struct Logs<'b, O, E, L> {

@@ -9,6 +9,7 @@ mod appends;
 mod bisect;
 mod cell;
 mod clusters;
+mod contents;
 mod counter;
 mod covers;
 mod delivered;
@@ -34,6 +35,7 @@ mod stacked;
 mod stretches;
 mod sums;
 mod versions;
+mod zones;
 
 pub(crate) use appends::{Text, appends};
 pub(crate) use bisect::bisected;
@@ -45,13 +47,15 @@ pub(crate) use fenced::fenced;
 pub(crate) use fifo::fifo;
 pub(crate) use forced::{Place, answered, in_places};
 pub(crate) use grow_set::grow_set;
-pub(crate) use held::{Held, bag, priority_queue};
+pub(crate) use held::{Held, bag, heard_of, priority_queue};
 pub(crate) use logs::{Logged, logs};
 pub(crate) use mutex::mutex;
 pub(crate) use permits::permits;
-pub(crate) use stacked::stack;
+pub(crate) use ranks::by_rank;
+pub(crate) use stacked::{stack, stack_heard_of};
 pub(crate) use sums::{Summed, sums};
 pub(crate) use versions::{Said, versions};
+pub(crate) use zones::Zones;
 
 /// What a method found about the operations of one object.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -18,11 +18,12 @@ use super::fatal::{Decision, decided};
 use super::ranks::by_rank;
 use crate::mutex::MutexOp;
 use crate::problem::ObjOp;
+use std::sync::atomic::AtomicBool;
 
 /// Decides a lock. An unanswered acquire can be left out where nobody was refused because of it, for its process does no
 /// more; an unanswered release happens where it can. O(n), and O(n log n) where somebody was refused or it is violated.
-pub(crate) fn mutex(ops: &[ObjOp<MutexOp>]) -> Option<Exact> {
-    decided("disjoint intervals", ops, |end| decide(ops, end))
+pub(crate) fn mutex(ops: &[ObjOp<MutexOp>], stop: &AtomicBool) -> Option<Exact> {
+    decided("disjoint intervals", ops, stop, |end| decide(ops, end))
 }
 
 /// Who has the lock, first to last, as far as it is known.

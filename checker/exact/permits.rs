@@ -23,11 +23,12 @@ use history::NEVER;
 use rustc_hash::FxHashMap;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::sync::atomic::AtomicBool;
 
 /// Decides the operations of a semaphore with `permits`. `None` if somebody was refused who finds no instant in the lazy
 /// order. O(n log n).
-pub(crate) fn permits(ops: &[ObjOp<SemaphoreOp>], permits: i64) -> Option<Exact> {
-    bisected("lazy order", ops, |end| decide(ops, permits, end))
+pub(crate) fn permits(ops: &[ObjOp<SemaphoreOp>], stop: &AtomicBool, permits: i64) -> Option<Exact> {
+    bisected("lazy order", ops, stop, |end| decide(ops, permits, end))
 }
 
 /// Operations of one kind that are open, by return.

@@ -18,41 +18,45 @@
 //! The stack is empty at an instant at which nothing certainly lies. An element that is never popped, or may be, lies
 //! there until after the end, where all that is left is popped as it lies: that is cut off again.
 
-use super::Exact;
 use super::bisect::bisected;
+use super::contents::{Contents, Element};
 use super::covers::Covers;
 use super::fatal::Decision;
 use super::forced::{answered, known};
 use super::held::Held;
 use super::stretches::{Best, Cover};
+use super::{Exact, Finding};
 use crate::problem::ObjOp;
-use rustc_hash::FxHashMap;
+use std::sync::atomic::AtomicBool;
 
 /// Decides the operations of a stack that holds `initial`, the top last. `None` if an element was pushed twice, somebody
-/// peeked, or there is no order without knowing what an unheard pop took. O(n log n).
+/// peeked, or no order is found while somebody may have popped what nobody heard of. O(n log n).
 pub(crate) fn stack<O: Copy>(
     ops: &[ObjOp<O>],
+    stop: &AtomicBool,
     initial: &[i64],
     held: impl Fn(O) -> Held + Copy,
 ) -> Option<Exact> {
     let stack = Stack::new(ops, initial, held)?;
-    bisected("elements", ops, |end| stack.decide(end).unwrap_or_else(|decision| decision))
+    bisected("elements", ops, stop, |end| stack.decide(end, true).unwrap_or_else(|decision| decision))
 }
 
-/// An element with its operations.
-#[derive(Clone, Debug, Default)]
-struct Element {
-    /// How many lie under it at first, if it is there.
-    initial: Option<u32>,
-    put: Option<u32>,
-    takes: Vec<u32>,
+/// Whether already those elements of which somebody heard who popped them have no order, whatever unheard pops popped: a
+/// violation, or nothing. O(n log n).
+pub(crate) fn stack_heard_of<O: Copy>(
+    ops: &[ObjOp<O>],
+    stop: &AtomicBool,
+    initial: &[i64],
+    held: impl Fn(O) -> Held + Copy,
+) -> Option<Exact> {
+    let stack = Stack::new(ops, initial, held)?;
+    bisected("elements", ops, stop, |end| stack.decide(end, false).unwrap_or_else(|decision| decision))
+        .filter(|exact| matches!(exact.found, Finding::Violated { .. }))
 }
 
 struct Stack<'a, O, H> {
-    ops: &'a [ObjOp<O>],
-    held: H,
+    contents: Contents<'a, O, H>,
     initial: u32,
-    all: Vec<Element>,
 }
 
 /// An element as it was known at some rank. Ranks are counted anew, with two for each element that is there at first.
@@ -98,36 +102,21 @@ enum Left {
 
 impl<'a, O: Copy, H: Fn(O) -> Held> Stack<'a, O, H> {
     fn new(ops: &'a [ObjOp<O>], initial: &[i64], held: H) -> Option<Stack<'a, O, H>> {
-        let mut all: FxHashMap<i64, Element> = FxHashMap::default();
-        for (at, &element) in (0u32..).zip(initial) {
-            if all.insert(element, Element { initial: Some(at), ..Element::default() }).is_some() {
-                return None;
-            }
-        }
-        for (i, op) in (0u32..).zip(ops) {
-            match held(op.op) {
-                Held::Put(element) => {
-                    let entry = all.entry(element).or_default();
-                    if entry.initial.is_some() || entry.put.replace(i).is_some() {
-                        return None;
-                    }
-                }
-                Held::Take(element) => all.entry(element).or_default().takes.push(i),
-                Held::Peek => return None,
-                Held::Empty | Held::TakeUnheard => {}
-            }
-        }
-        let mut all: Vec<(i64, Element)> = all.into_iter().collect();
-        all.sort_unstable_by_key(|&(element, _)| element);
-        let all = all.into_iter().map(|(_, element)| element).collect();
-        Some(Stack { ops, held, initial: initial.len() as u32, all })
+        // An unheard pop pops what came last.
+        let contents = Contents::new(ops, initial, held, |_, since| -i64::from(since))?;
+        Some(Stack { contents, initial: initial.len() as u32 })
     }
 
-    fn decide(&self, end: u32) -> Result<Decision, Decision> {
+    /// What is known at `end`; of `all` elements, or of those alone of which somebody heard who popped them.
+    fn decide(&self, end: u32, all: bool) -> Result<Decision, Decision> {
+        let ops = self.contents.ops;
         let (spans, last) = self.ranks(end);
-        let mut effects: Vec<Effect> = Vec::with_capacity(self.ops.len());
+        let mut effects: Vec<Effect> = Vec::with_capacity(ops.len());
         let mut lies: Vec<Lies> = Vec::new();
-        for (n, element) in (0u32..).zip(&self.all) {
+        for (n, (_, element)) in (0u32..).zip(&self.contents.all) {
+            if !all && !self.contents.is_heard_of(element, end) {
+                continue;
+            }
             let Some(known) = self.as_of(n, element, &spans, last, end)? else { continue };
             if known.certain().is_some() {
                 lies.push(known);
@@ -143,11 +132,10 @@ impl<'a, O: Copy, H: Fn(O) -> Held> Stack<'a, O, H> {
         for (from, to) in lies.iter().filter_map(Lies::certain) {
             cover.add(from, to, 1);
         }
-        let unheard = |op: &ObjOp<O>| known(op, end) && (self.held)(op.op) == Held::TakeUnheard;
-        let unheard = self.ops.iter().any(unheard);
+        let unheard = all && self.contents.unheard(end);
         let refuse = |shown: Decision| if unheard { Decision::Open } else { shown };
-        for (i, op) in self.ops.iter().enumerate().filter(|(_, op)| answered(op, end)) {
-            if (self.held)(op.op) != Held::Empty {
+        for (i, op) in ops.iter().enumerate().filter(|(_, op)| answered(op, end)) {
+            if (self.contents.held)(op.op) != Held::Empty {
                 continue;
             }
             let (invoke, ret) = spans[i];
@@ -171,8 +159,8 @@ impl<'a, O: Copy, H: Fn(O) -> Held> Stack<'a, O, H> {
 
     /// Per operation, its invocation and return in ranks without gaps, and a rank after all.
     fn ranks(&self, end: u32) -> (Vec<(u32, u32)>, u32) {
-        let mut events: Vec<(u32, usize, bool)> = Vec::with_capacity(2 * self.ops.len());
-        for (i, op) in self.ops.iter().enumerate().filter(|(_, op)| known(op, end)) {
+        let mut events: Vec<(u32, usize, bool)> = Vec::with_capacity(2 * self.contents.ops.len());
+        for (i, op) in self.contents.ops.iter().enumerate().filter(|(_, op)| known(op, end)) {
             events.push((op.invoke, i, false));
             if answered(op, end) {
                 events.push((op.ret, i, true));
@@ -181,7 +169,7 @@ impl<'a, O: Copy, H: Fn(O) -> Held> Stack<'a, O, H> {
         events.sort_unstable();
         let first = 2 * self.initial;
         let last = first + events.len() as u32;
-        let mut spans = vec![(last, last + 1); self.ops.len()];
+        let mut spans = vec![(last, last + 1); self.contents.ops.len()];
         for (rank, (_, i, returns)) in (first..).zip(events) {
             if returns { spans[i].1 = rank } else { spans[i].0 = rank }
         }
@@ -197,8 +185,8 @@ impl<'a, O: Copy, H: Fn(O) -> Held> Stack<'a, O, H> {
         last: u32,
         end: u32,
     ) -> Result<Option<Lies>, Decision> {
-        let is_known = |&i: &u32| known(&self.ops[i as usize], end);
-        let is_answered = |&i: &u32| answered(&self.ops[i as usize], end);
+        let is_known = |&i: &u32| known(&self.contents.ops[i as usize], end);
+        let is_answered = |&i: &u32| answered(&self.contents.ops[i as usize], end);
         let mut returned = element.takes.iter().copied().filter(is_answered);
         let must = returned.next();
         if let Some(twice) = returned.next() {
@@ -280,7 +268,9 @@ impl<'a, O: Copy, H: Fn(O) -> Held> Stack<'a, O, H> {
             }
         }
         let owners = covers.owners(instants.0, instants.1, u32::MAX).into_iter();
-        let ops = owners.map(|owner| &self.all[owner as usize]).flat_map(|e| e.put.iter().chain(&e.takes));
-        ops.copied().filter(move |&i| known(&self.ops[i as usize], end))
+        let ops = owners
+            .map(|owner| &self.contents.all[owner as usize].1)
+            .flat_map(|e| e.put.iter().chain(&e.takes));
+        ops.copied().filter(move |&i| known(&self.contents.ops[i as usize], end))
     }
 }

@@ -14,6 +14,7 @@ use super::forced::{Place, answered, fill, in_places, known};
 use crate::problem::ObjOp;
 use crate::ranges::Ranges;
 use crate::verdict::Property;
+use std::sync::atomic::AtomicBool;
 
 /// What an operation says about the sum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,10 +28,13 @@ pub(crate) enum Summed {
 /// Decides the operations of a sum that stands at `initial`. O(n log n).
 pub(crate) fn sums<O: Copy>(
     ops: &[ObjOp<O>],
+    stop: &AtomicBool,
     initial: i64,
     summed: impl Fn(O) -> Summed + Copy,
 ) -> Option<Exact> {
-    bisected("forced order", ops, |end| decide(ops, initial, end, summed).unwrap_or_else(|decision| decision))
+    bisected("forced order", ops, stop, |end| {
+        decide(ops, initial, end, summed).unwrap_or_else(|decision| decision)
+    })
 }
 
 /// A stretch: where it begins and ends, and whose it is; `None` is a hole that an unanswered addition must fill.

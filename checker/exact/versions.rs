@@ -15,6 +15,7 @@ use super::forced::{Place, answered, fill, in_places, known};
 use crate::problem::ObjOp;
 use history::ValueId;
 use rustc_hash::{FxHashMap, FxHashSet};
+use std::sync::atomic::AtomicBool;
 
 /// What an operation says about versions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,11 +31,12 @@ pub(crate) enum Said {
 /// Decides the operations of a register whose first version is `initial`. O(n log n).
 pub(crate) fn versions<O: Copy>(
     ops: &[ObjOp<O>],
+    stop: &AtomicBool,
     initial: (i64, ValueId),
     by_one: bool,
     said: impl Fn(O) -> Said + Copy,
 ) -> Option<Exact> {
-    bisected("forced order", ops, |end| Versions { ops, initial, by_one, said, end }.decide())
+    bisected("forced order", ops, stop, |end| Versions { ops, initial, by_one, said, end }.decide())
 }
 
 struct Versions<'a, O, S> {

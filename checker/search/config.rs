@@ -4,6 +4,7 @@ use super::bits::Bits;
 use super::meter::{table_bytes, vec_bytes};
 use super::plan::Plan;
 use super::steps::{Class, START, StateId};
+use crate::later::drop_later;
 use rustc_hash::FxHashMap;
 
 /// A configuration. Two that are equal have the same future.
@@ -108,6 +109,17 @@ impl Counts {
             + table_bytes(self.plus.len(), self.plus.capacity(), 12)
     }
 }
+
+impl Drop for Counts {
+    fn drop(&mut self) {
+        if self.all.len() > FEW {
+            drop_later((std::mem::take(&mut self.all), std::mem::take(&mut self.numbers)));
+        }
+    }
+}
+
+/// So many of them take no time to be dropped.
+const FEW: usize = 50_000;
 
 /// The configurations that were visited, without those that others make superfluous.
 ///

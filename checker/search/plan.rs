@@ -11,12 +11,11 @@
 //! ```
 
 use super::steps::{Class, ClassFacts, NOWHERE, StateId, Steps};
+use crate::exact::by_rank;
 use crate::model::{Forced, Model};
 use crate::problem::Problem;
 use history::NEVER;
 use rustc_hash::FxHashMap;
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 
 /// What the search may do with an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -150,21 +149,24 @@ fn latest_from(places: &[Forced], by_invoke: &[u32]) -> [Vec<u32>; 2] {
     })
 }
 
-/// The operations that returned: by return, their numbers by invocation, and how many slots they need. One sweep over the
-/// invocations, with those that are open in a heap: O(n log width).
+/// The operations that returned: by return, their numbers by invocation, and how many slots they need. One sweep over
+/// invocations and returns. O(n) where returns come nearly in the order of invocations.
 fn by_return<M: Model>(
     problem: &Problem<M>,
     class_of: &[Class],
     facts: &[ClassFacts],
 ) -> (Vec<Done>, Vec<u32>, usize) {
-    let returned = problem.ops.iter().filter(|op| !op.indeterminate()).count();
-    let mut done: Vec<Done> = Vec::with_capacity(returned);
-    let mut by_invoke: Vec<u32> = Vec::with_capacity(returned);
-    // Return, place in the order of invocations, slot, index.
-    let mut open: BinaryHeap<Reverse<(u32, u32, u32, u32)>> = BinaryHeap::new();
+    let ops = &problem.ops;
+    let answered = ops.iter().zip(0u32..).filter(|(op, _)| !op.indeterminate());
+    let returns = by_rank(answered.map(|(op, index)| (op.ret, index)));
+    let mut done: Vec<Done> = Vec::with_capacity(returns.len());
+    let mut by_invoke: Vec<u32> = Vec::with_capacity(returns.len());
+    // Per operation, its slot, and its place in the order of invocations.
+    let mut places = vec![(0, 0); ops.len()];
     let mut free: Vec<u32> = Vec::new();
     let mut slots = 0;
-    let mut close = |(ret, at, slot, index): (u32, u32, u32, u32), by_invoke: &mut Vec<u32>| {
+    let mut returns = returns.into_iter().peekable();
+    let mut close = |index: u32, (slot, at): (u32, u32), by_invoke: &mut Vec<u32>| {
         by_invoke[at as usize] = done.len() as u32;
         let class = class_of[index as usize];
         let kind = match facts[class as usize] {
@@ -172,21 +174,22 @@ fn by_return<M: Model>(
             ClassFacts { blind: true, .. } => Kind::Blind,
             ClassFacts { .. } => Kind::Other,
         };
-        done.push(Done { invoke: problem.ops[index as usize].invoke, ret, class, kind, slot, index });
+        let (invoke, ret) = (ops[index as usize].invoke, ops[index as usize].ret);
+        done.push(Done { invoke, ret, class, kind, slot, index });
     };
-    for (op, index) in problem.ops.iter().zip(0..).filter(|(op, _)| !op.indeterminate()) {
-        while open.peek().is_some_and(|Reverse((ret, ..))| *ret < op.invoke) {
-            let Some(Reverse(first)) = open.pop() else { break };
-            free.push(first.2);
-            close(first, &mut by_invoke);
+    for (index, op) in ops.iter().enumerate().filter(|(_, op)| !op.indeterminate()) {
+        while let Some(first) = returns.next_if(|&first| ops[first as usize].ret < op.invoke) {
+            let place: (u32, u32) = places[first as usize];
+            free.push(place.0);
+            close(first, place, &mut by_invoke);
         }
         let slot = free.pop().unwrap_or(slots);
         slots = slots.max(slot + 1);
-        open.push(Reverse((op.ret, by_invoke.len() as u32, slot, index)));
+        places[index] = (slot, by_invoke.len() as u32);
         by_invoke.push(0);
     }
-    while let Some(Reverse(first)) = open.pop() {
-        close(first, &mut by_invoke);
+    for first in returns {
+        close(first, places[first as usize], &mut by_invoke);
     }
     (done, by_invoke, slots as usize)
 }

@@ -43,6 +43,9 @@ const FIRST_TURN: u64 = 20_000;
 /// Turns longer than this are not taken: from there on, engines have threads.
 const LONG: u64 = 200_000;
 
+/// Bytes that an operation takes to be laid out, about.
+const LAID_OUT: usize = 100;
+
 /// So many operations before the one that the search is stuck at are looked at alone.
 const RECENT: usize = 512;
 
@@ -54,6 +57,13 @@ pub(crate) fn race<M: Model>(
     most: u64,
     look_back: bool,
 ) -> Raced {
+    // Laying out a long history takes a while, and memory.
+    if watched.stopped() {
+        return Raced::GaveUp(Reason::Stopped, 0);
+    }
+    if problem.ops.len().saturating_mul(LAID_OUT) > watched.budget.bytes {
+        return Raced::GaveUp(Reason::Memory, 0);
+    }
     let (plan, steps) = Plan::new(problem, true);
     match plan.slots {
         0..=64 => run::<M, [u64; 1]>(problem, &plan, steps, watched, most, look_back),

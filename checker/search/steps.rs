@@ -1,6 +1,7 @@
 //! The model as a table: states and operations are small numbers, and each transition is computed once.
 
 use super::meter::{table_bytes, vec_bytes};
+use crate::later::drop_later;
 use crate::model::Model;
 use rustc_hash::FxHashMap;
 use std::borrow::Cow;
@@ -18,6 +19,9 @@ pub(crate) const NOWHERE: StateId = u32::MAX;
 const NOT_YET: u32 = u32::MAX - 1;
 const SEVERAL: u32 = 1 << 31;
 const DENSE_CLASSES: usize = 64;
+
+/// So many states take no time to be dropped.
+const FEW: usize = 50_000;
 
 /// Transitions, computed when they are first asked for. Equal states have equal numbers.
 pub(crate) struct Steps<'a> {
@@ -227,6 +231,12 @@ impl<M: Model> Numbered<'_, M> {
     }
 }
 
+impl<M: Model> Drop for Numbered<'_, M> {
+    fn drop(&mut self) {
+        self.forget();
+    }
+}
+
 impl<M: Model> Source for Numbered<'_, M>
 where
     M::State: Hash,
@@ -246,7 +256,11 @@ where
     }
 
     fn forget(&mut self) {
-        (self.states, self.numbers, self.bytes) = (Vec::new(), FxHashMap::default(), 0);
+        let (states, numbers) = (std::mem::take(&mut self.states), std::mem::take(&mut self.numbers));
+        if states.len() > FEW {
+            drop_later((states, numbers));
+        }
+        self.bytes = 0;
     }
 
     fn bytes(&self) -> usize {

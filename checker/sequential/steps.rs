@@ -1,5 +1,6 @@
 //! Runs the model once per distinct state and operation, and remembers where it led.
 
+use crate::later::drop_later;
 use crate::model::Model;
 use hashbrown::HashTable;
 use rustc_hash::{FxHashMap, FxHasher};
@@ -20,6 +21,17 @@ pub(crate) struct Steps<'a, M: Model> {
     /// Bytes that the states occupy, as the model estimates them.
     state_bytes: usize,
 }
+
+impl<M: Model> Drop for Steps<'_, M> {
+    fn drop(&mut self) {
+        if self.states.len() > FEW {
+            drop_later(std::mem::take(&mut self.states));
+        }
+    }
+}
+
+/// So many states take no time to be dropped.
+const FEW: usize = 50_000;
 
 impl<'a, M: Model> Steps<'a, M> {
     /// No transition is known yet. State 0 is the initial one.

@@ -187,7 +187,7 @@ pub fn agrees<M: Model>(problem: &Problem<M>) -> Result<bool, String> {
     found.extend(
         ["depth first", "breadth first"].into_iter().zip(search::search_by_each_engine(problem, &budget)),
     );
-    if let Some(exact) = problem.model.exact(&problem.ops) {
+    if let Some(exact) = problem.model.exact(&problem.ops, &AtomicBool::new(false)) {
         found.push((
             exact.method,
             match exact.found {
@@ -197,7 +197,7 @@ pub fn agrees<M: Model>(problem: &Problem<M>) -> Result<bool, String> {
         ));
     }
     if let Some(Exact { method, found: Finding::Violated { fatal, .. } }) =
-        problem.model.refuted(&problem.ops)
+        problem.model.refuted(&problem.ops, &AtomicBool::new(false))
     {
         let rank = problem.ops[fatal as usize].ret;
         if truth || oracle::linearizable(&search::until(problem, rank)) {

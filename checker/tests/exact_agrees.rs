@@ -5,16 +5,16 @@
 //! itself. By default a few thousand histories for each kind; with `PERJURY_LONG=1` a million and more (`PERJURY_FUZZ`
 //! says how many, `PERJURY_SEED` from where; `docs/methods.md` has the command).
 
-use checker::certify::refute;
+use checker::certify::{refute, replay};
 use checker::core::shrink_from;
 use checker::counter::{Counter, CounterOp};
-use checker::exact::Finding;
+use checker::exact::{Exact, Finding};
 use checker::kv::Kv;
 use checker::queue::{Queue, QueueOp};
 use checker::register::{Register, RegisterOp};
 use checker::set::GrowSet;
 use checker::testing::Rng;
-use checker::{Budget, FailedCas, Model, NilRead, ObjOp, Problem, Property, oracle, search};
+use checker::{Budget, Columns, FailedCas, Model, NilRead, ObjOp, Problem, Property, oracle, search};
 use history::{Applied, Interner, NEVER, NO_TIME, Op, Outcome, Value, ValueId};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64};
@@ -92,8 +92,17 @@ impl Tally {
     /// Asks the exact method, and holds its answer against the oracle.
     fn compare<M: Model>(&mut self, problem: &Problem<M>) {
         let truth = oracle::linearizable(problem);
-        let Some(exact) = problem.model.exact(&problem.ops) else {
-            *self.seen.entry(("search", truth)).or_default() += 1;
+        self.compare_columns(problem, truth);
+        let stop = AtomicBool::new(false);
+        let Some(exact) = problem.model.exact(&problem.ops, &stop) else {
+            let Some(exact) = problem.model.refuted(&problem.ops, &stop) else {
+                *self.seen.entry(("search", truth)).or_default() += 1;
+                return;
+            };
+            *self.seen.entry(("refuted", truth)).or_default() += 1;
+            let Finding::Violated { fatal, core } = exact.found else { panic!("{exact:?} refutes nothing") };
+            assert!(!truth, "{}: no order was found: {:?}", exact.method, problem.ops);
+            assert_refuted(problem, exact.method, fatal, &core);
             return;
         };
         *self.seen.entry((exact.method, truth)).or_default() += 1;
@@ -106,27 +115,82 @@ impl Tally {
                 assert!(!truth, "{}: no order was found: {:?}", exact.method, problem.ops);
                 let rank = problem.ops[fatal as usize].ret;
                 let known = |rank| oracle::linearizable(&search::until(problem, rank));
-                assert!(!known(rank), "{}: {fatal} is not fatal: {:?}", exact.method, problem.ops);
                 assert!(known(rank - 1), "{}: {fatal} is not the first: {:?}", exact.method, problem.ops);
-                let budget =
-                    Budget { stop: &AtomicBool::new(false), bytes: 1 << 30, states: &AtomicU64::new(0) };
-                let Some(small) = shrink_from(problem, fatal, &core, &budget) else {
-                    panic!("{}: {core:?} does not show it: {:?}", exact.method, problem.ops);
-                };
-                let refuted = refute(problem, &small, Property::Linearizable);
-                assert_eq!(refuted, Ok(()), "{}: {core:?} {small:?}: {:?}", exact.method, problem.ops);
+                assert_refuted(problem, exact.method, fatal, &core);
+            }
+        }
+    }
+
+    /// In columns zones say the same, and the verifier says the same of any order.
+    fn compare_columns<M: Model>(&mut self, problem: &Problem<M>, truth: bool) {
+        let Some(columns) = Columns::of(problem) else { return };
+        let order = columns.order();
+        *self.seen.entry(("in columns", order.is_some())).or_default() += 1;
+        match order {
+            Some(order) => {
+                assert!(truth, "in columns: an order where there is none: {:?}", problem.ops);
+                assert_order(problem, &order);
+                self.replay_alike(problem, &columns, order);
+            }
+            None => {
+                let exact = problem.model.exact(&problem.ops, &AtomicBool::new(false));
+                let holds =
+                    |exact: &Exact| matches!(exact.found, Finding::Order(_)) && exact.method == "zones";
+                assert!(!exact.as_ref().is_some_and(holds), "in columns: no order: {:?}", problem.ops);
+                // Any order at all.
+                let order = (0..problem.ops.len() as u32).collect();
+                self.replay_alike(problem, &columns, order);
+            }
+        }
+    }
+
+    /// An order, and what becomes of it when it is changed.
+    fn replay_alike<M: Model>(&mut self, problem: &Problem<M>, columns: &Columns, mut order: Vec<u32>) {
+        let mut rng = Rng(problem.ops.iter().map(|op| u64::from(op.ret)).sum());
+        for _ in 0..6 {
+            let sources: Vec<u32> = order.iter().map(|&i| problem.ops[i as usize].source).collect();
+            let accepted = replay(problem, &sources, Property::Linearizable);
+            let alike = columns.replay(&order) == accepted.is_ok();
+            assert!(alike, "{order:?}: {accepted:?}, and not so in columns: {:?}", problem.ops);
+            *self.seen.entry(("replayed", accepted.is_ok())).or_default() += 1;
+            if order.is_empty() {
+                return;
+            }
+            let (a, b) = (rng.below(order.len()), rng.below(order.len()));
+            match rng.below(5) {
+                0 => _ = order.remove(a),
+                1 => order.push(order[a]),
+                2 => order[a] = order[b],
+                _ => order.swap(a, b.min(a + 1)),
             }
         }
     }
 
     /// At least one in `most` histories was decided by `method`, with either verdict.
     fn was_decided_by(&self, method: &'static str, most: u64) {
-        let all: u64 = self.seen.values().sum();
+        let others = ["in columns", "replayed"];
+        let all: u64 = self.seen.iter().filter(|((by, _), _)| !others.contains(by)).map(|(_, n)| n).sum();
         for verdict in [true, false] {
             let seen = self.seen.get(&(method, verdict)).copied().unwrap_or(0);
             assert!(seen * most >= all, "{method} said {verdict} of {seen} of {all}: {:?}", self.seen);
         }
     }
+}
+
+/// What is known at the return of `fatal` has no order, and the core shows that by itself.
+fn assert_refuted<M: Model>(problem: &Problem<M>, method: &str, fatal: u32, core: &[u32]) {
+    let rank = problem.ops[fatal as usize].ret;
+    assert!(
+        !oracle::linearizable(&search::until(problem, rank)),
+        "{method}: {fatal} is not fatal: {:?}",
+        problem.ops
+    );
+    let budget = Budget { stop: &AtomicBool::new(false), bytes: 1 << 30, states: &AtomicU64::new(0) };
+    let Some(small) = shrink_from(problem, fatal, core, &budget) else {
+        panic!("{method}: {core:?} does not show it: {:?}", problem.ops);
+    };
+    let refuted = refute(problem, &small, Property::Linearizable);
+    assert_eq!(refuted, Ok(()), "{method}: {core:?} {small:?}: {:?}", problem.ops);
 }
 
 /// The order is legal, keeps real time and has every operation that returned.

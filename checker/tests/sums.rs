@@ -28,7 +28,7 @@ fn reads_that_no_additions_make_possible_are_refuted_by_sums_alone_and_the_oracl
                 _ => CounterOp::Add(1 + rng.below(3) as i64 - if negative { 2 } else { 0 }),
             })
         });
-        let Some(exact) = model.refuted(&problem.ops) else {
+        let Some(exact) = model.refuted(&problem.ops, &AtomicBool::new(false)) else {
             continue;
         };
         let Finding::Violated { fatal, core } = exact.found else { panic!("no order is made from ranges") };

@@ -9,6 +9,7 @@
 mod calls;
 #[cfg(test)]
 mod conformance;
+pub mod consul;
 mod daemons;
 pub mod demo;
 mod dialogue;
@@ -43,6 +44,7 @@ pub fn all() -> &'static [&'static dyn System] {
         &redis::Redis,
         &nats::Nats,
         &rabbitmq::RabbitMq,
+        &consul::Consul,
         &galera::Galera,
         &postgres::Postgres,
     ]
@@ -63,7 +65,14 @@ pub fn lack(system: &dyn System) -> Option<String> {
         .status();
     let name = system.name();
     let packages = system.packages();
-    let why = || format!("{name} is not installed on this machine; `perjury lab install {packages}` does it");
+    let why = || match packages {
+        "" => format!(
+            "{name} is not installed on this machine, and it has no package: its program must be on the path"
+        ),
+        packages => {
+            format!("{name} is not installed on this machine; `perjury lab install {packages}` does it")
+        }
+    };
     look.map_or(true, |status| !status.success()).then(why)
 }
 

@@ -50,12 +50,14 @@ fn every_verdict_is_of_a_file_and_every_file_has_a_verdict_or_is_known_to_have_n
             };
             let path = table.with_file_name(file);
             assert!(path.is_file(), "{}", path.display());
-            assert!(["cas-register", "kv", "mutex", "multi-register"].contains(&model), "{line}");
+            let models =
+                ["cas-register", "kv", "mutex", "multi-register", "queue", "stack", "priority-queue"];
+            assert!(models.contains(&model), "{line}");
             assert!(["valid", "invalid"].contains(&verdict), "{line}");
             assert!(judged.insert(path), "twice: {line}");
         }
     }
-    assert_eq!(judged.len(), 55 + 82 + 2 + 9);
+    assert_eq!(judged.len(), 55 + 82 + 2 + 9 + 9);
     let known = ["README.md", "LICENSE", "verdicts.tsv"];
     let rest = files(&corpus())
         .into_iter()

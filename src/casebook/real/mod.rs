@@ -3,7 +3,9 @@
 //! A file for each system; what each case sets up, and why its verdict follows, is told in `docs/casebook-real.md`.
 
 mod etcd;
+mod galera;
 mod nats;
+mod postgres;
 mod rabbitmq;
 mod redis;
 mod zookeeper;
@@ -24,6 +26,11 @@ pub fn cases() -> &'static [Case] {
         redis::REDIS_SENTINEL,
         redis::REDIS_EVERYSEC,
         redis::REDIS_FSYNC_ALWAYS,
+        postgres::POSTGRES_REMOTE_APPLY,
+        postgres::POSTGRES_PRIMARY,
+        postgres::PATRONI_ASYNC,
+        galera::GALERA_STALE,
+        galera::GALERA_SYNC_WAIT,
         nats::NATS_DIRECT_GET,
         nats::NATS_CAS,
         nats::NATS_POWER_LOSS_ALL,

@@ -83,6 +83,11 @@ pub trait System: Send + Sync {
     fn installed(&self) -> &'static str {
         "true"
     }
+    /// What this configuration needs beside it: another such command, and what `perjury lab install` calls it.
+    fn needs(&self, with: &[(String, String)]) -> Option<(&'static str, &'static str)> {
+        let _ = with;
+        None
+    }
     /// Starts `nodes` nodes with their files under `dir`, and returns when all answer.
     fn start(&self, start: &Start<'_>) -> Result<Box<dyn Running>, String>;
 }

@@ -157,3 +157,33 @@ fn rabbitmq_delivers_what_it_has_confirmed() {
     let args = ["rabbitmq", "delivery", "--lab", "3", "--time-limit", "12s"];
     holds(&[&args[..], &faults].concat(), &["kill"], "perjury-rabbitmq.log");
 }
+
+#[test]
+fn postgres_is_linearizable_at_its_primary() {
+    if !able("/usr/lib/postgresql", "postgres") {
+        return;
+    }
+    let faults = ["--nemesis", "partition,pause,kill,clock", "--nemesis-interval", "1500ms"];
+    let args = ["postgres", "versioned-register", "--lab", "3", "--time-limit", "12s"];
+    holds(&[&args[..], &faults].concat(), &["partition", "pause", "kill", "clock"], "perjury-postgres.log");
+}
+
+#[test]
+fn a_standby_of_postgres_shows_what_its_primary_does_not_and_patroni_loses_what_it_has_acknowledged() {
+    casebook(&["postgres-remote-apply", "patroni-async"]);
+}
+
+#[test]
+fn galera_is_linearizable_where_every_statement_waits() {
+    if !able("/usr/lib/galera/libgalera_smm.so", "galera") {
+        return;
+    }
+    let faults = ["--with", "sync-wait=7", "--nemesis", "kill,clock", "--nemesis-interval", "4s"];
+    let args = ["galera", "cas-register", "--lab", "3", "--time-limit", "15s"];
+    holds(&[&args[..], &faults].concat(), &["kill", "clock"], "perjury-galera.log");
+}
+
+#[test]
+fn galera_answers_late_and_in_order_where_nothing_waits() {
+    casebook(&["galera-stale"]);
+}

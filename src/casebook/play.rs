@@ -182,7 +182,7 @@ pub fn lack(case: &Case) -> Option<String> {
     if !case.real() {
         return None;
     }
-    crate::control::lab::able().err().or_else(|| systems::find(case.system).and_then(systems::lack))
+    crate::control::lab::able().err().or_else(|| systems::lack(systems::find(case.system)?, &case.options()))
 }
 
 /// Where the nodes of a case are: a real system has a lab of its own, with disks if one is to lose power.

@@ -23,7 +23,7 @@ pub fn start<S: Service>(
 ) -> Result<Box<dyn Running>, String> {
     let place = match start.place {
         Place::Lab { capture, disk } => {
-            if let Some(why) = super::lack(system) {
+            if let Some(why) = super::lack(system, start.with) {
                 return Err(why);
             }
             Nodes::Lab(LabCluster::start(start, capture.as_ref(), *disk, service)?)

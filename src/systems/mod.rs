@@ -55,25 +55,29 @@ pub fn find(name: &str) -> Option<&'static dyn System> {
     all().iter().copied().find(|system| system.name() == name)
 }
 
-/// What this machine lacks to run a system in a lab, and what would help; nothing if it is all there.
-pub fn lack(system: &dyn System) -> Option<String> {
-    let look = Command::new("/bin/sh")
-        .args(["-c", system.installed()])
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status();
-    let name = system.name();
-    let packages = system.packages();
-    let why = || match packages {
+/// What this machine lacks to run a system so in a lab, and what would help; nothing if it is all there.
+pub fn lack(system: &dyn System, with: &[(String, String)]) -> Option<String> {
+    let there = |script: &str| {
+        let look = Command::new("/bin/sh")
+            .args(["-c", script])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status();
+        look.is_ok_and(|status| status.success())
+    };
+    let itself = (system.installed(), system.name(), system.packages());
+    let more = system.needs(with).map(|(script, name)| (script, name, name));
+    let (_, name, packages) =
+        [Some(itself), more].into_iter().flatten().find(|(script, ..)| !there(script))?;
+    Some(match packages {
         "" => format!(
             "{name} is not installed on this machine, and it has no package: its program must be on the path"
         ),
         packages => {
             format!("{name} is not installed on this machine; `perjury lab install {packages}` does it")
         }
-    };
-    look.map_or(true, |status| !status.success()).then(why)
+    })
 }
 
 #[cfg(test)]

@@ -47,6 +47,11 @@ impl System for Postgres {
         setup::INSTALLED
     }
 
+    fn needs(&self, with: &[(String, String)]) -> Option<(&'static str, &'static str)> {
+        let patroni = Config::new(with).is_ok_and(|config| config.mode == Mode::Patroni);
+        patroni.then_some((setup::PATRONI_INSTALLED, "patroni"))
+    }
+
     fn claim(&self, with: &[(String, String)]) -> Result<Claim, String> {
         Ok(Config::new(with)?.claim())
     }

@@ -23,13 +23,9 @@ pub const INSTALLED: &str = "ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>
 /// Debian keeps the programs of each version in a place of their own; the latest one is taken.
 const PROGRAMS: &str = "P=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -n 1)\n";
 
-/// Ends the script where Patroni, its store, or what it needs for either is not there.
-const PATRONI_INSTALLED: &str = "\
-command -v patroni etcd python3 >/dev/null && python3 -c 'import etcd, psycopg2' || {
-    echo 'not all of patroni, etcd, python3-etcd and python3-psycopg2 is installed; perjury lab install patroni does it' >&2
-    exit 1
-}
-";
+/// Whether Patroni is there, its store, and what it needs for either.
+pub const PATRONI_INSTALLED: &str =
+    "command -v patroni etcd python3 >/dev/null && python3 -c 'import etcd, psycopg2'";
 
 /// Runs what follows as the user that PostgreSQL insists on, in a directory that it may read.
 const AS_POSTGRES: &str = "setpriv --reuid=postgres --regid=postgres --init-groups \
@@ -100,7 +96,10 @@ impl Setup {
         );
         match self.config.mode {
             Mode::Patroni => {
-                script.push_str(PATRONI_INSTALLED);
+                script.push_str(&format!(
+                    "{PATRONI_INSTALLED} || {{ echo 'patroni is not installed, or not all that it needs: etcd, \
+                     python3-etcd, python3-psycopg2' >&2; exit 1; }}\n"
+                ));
                 script.push_str(&file("patroni.yml", &self.patroni(node)));
                 script.push_str(&file("keeper.py", KEEPER));
             }

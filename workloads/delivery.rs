@@ -85,15 +85,19 @@ fn call(f: &str, key: Option<Value>, value: Value) -> Call {
     Call { f: f.to_string(), key, value }
 }
 
-/// How often in a row nothing may come until a queue counts as empty.
+/// How many drains in a row must return nothing until a queue counts as empty.
 const EMPTY: u32 = 2;
+/// How many dequeues in a row must bring nothing before the first drain, and how long each rests: ten seconds together. A
+/// broker that was just healed may answer that it has nothing until it has elected; a drain would take it at its word.
+const DRY: u32 = 20;
+const DRY_NS: i64 = 500_000_000;
 /// How long a drain may take: longer than a broker keeps a message back for a consumer that is gone.
 const DRAIN: Duration = Duration::from_secs(30);
 /// How often a queue that refuses is asked again, and after how long: a cluster that was just healed may need to elect.
 const REFUSALS: u32 = 100;
 const AGAIN_NS: i64 = 200_000_000;
 
-/// Empties each queue, one worker at a time: dequeues until nothing came twice, since an answer that is lost then is worth
+/// Empties each queue, one worker at a time: dequeues until nothing came for a while, since an answer that is lost then is worth
 /// one message at most, and drains until they returned nothing twice.
 struct Drain {
     used: KeysUsed,
@@ -131,7 +135,11 @@ impl Draining {
             }
             (_, Completion::Ok { value, .. }) => {
                 self.tries -= 1;
-                self.dry = if *value == Value::Null { self.dry + 1 } else { 0 };
+                if *value == Value::Null {
+                    (self.dry, self.rests) = (self.dry + 1, time + DRY_NS);
+                } else {
+                    self.dry = 0;
+                }
             }
             (_, Completion::Fail(_) | Completion::Info { .. }) => {
                 self.refusals -= 1;
@@ -144,8 +152,14 @@ impl Draining {
 impl Generator for Drain {
     fn next(&mut self, ctx: &Context<'_>) -> Next {
         let (used, ops) = (&self.used, self.ops);
-        let fresh =
-            || Draining { dry: 0, empty: 0, tries: ops * 2 + 10, refusals: REFUSALS, rests: 0, open: false };
+        let fresh = || Draining {
+            dry: 0,
+            empty: 0,
+            tries: ops * 2 + 10 + 2 * DRY,
+            refusals: REFUSALS,
+            rests: 0,
+            open: false,
+        };
         let left = self.left.get_or_insert_with(|| used.names().map(|k| (k, fresh())).collect());
         let (mut busy, mut wake) = (false, None);
         // In the order of the keys: the map's own order would change from run to run.
@@ -161,7 +175,7 @@ impl Generator for Drain {
             }
             let Some(slot) = ctx.free.first() else { return Next::Wait(None) };
             queue.open = true;
-            let (f, timeout) = if queue.dry < EMPTY { ("dequeue", None) } else { ("drain", Some(DRAIN)) };
+            let (f, timeout) = if queue.dry < DRY { ("dequeue", None) } else { ("drain", Some(DRAIN)) };
             let call = call(f, Some(key), Value::Null);
             return Next::Call(Ask { worker: slot.worker, call, timeout });
         }
@@ -207,7 +221,7 @@ mod tests {
         for key in ["k0", "k1"] {
             let asked = of(&last, key);
             let (dequeues, drains) = asked.split_at(asked.iter().position(|f| f == "drain").unwrap());
-            assert!(dequeues.len() >= EMPTY as usize && dequeues.iter().all(|f| f == "dequeue"), "{asked:?}");
+            assert!(dequeues.len() >= DRY as usize && dequeues.iter().all(|f| f == "dequeue"), "{asked:?}");
             assert_eq!(drains, ["drain", "drain"]);
         }
     }

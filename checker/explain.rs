@@ -13,6 +13,7 @@ mod classify_elements;
 mod classify_numbers;
 mod classify_other;
 mod classify_queue;
+mod classify_transactions;
 mod edges;
 mod facts;
 mod fingerprint;

@@ -141,6 +141,7 @@ impl Model for Ids {
         match &ids[..] {
             [] => "no ids".to_string(),
             [last] if self.growing => format!("the last id is {last}"),
+            [only] => format!("{only} was given"),
             ids => format!("{} were given", ids.join(" ")),
         }
     }

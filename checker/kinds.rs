@@ -21,6 +21,11 @@
 //! | 12 | `stale-read` | a circle whose last reason is a read that missed a write |
 //! | 13 | `generic` | none of these |
 //!
+//! Transactions over several registers: after 3 `intermediate-read` (a value that everyone who wrote it replaced in the same
+//! transaction); after 6 `interleaved-writes` (two unordered transactions wrote two keys, and a third saw one of each), and,
+//! where neither real time nor the order of a client takes part in the circle, `circular-flow` (everyone saw what the one
+//! before wrote), `read-skew` (one missed what another wrote, of which it saw something, or which somebody before it saw) and
+//! `write-skew` (two missed what the other wrote, and both wrote).
 //! Registers with versions: the same, where what was there is the version with its value, and *older* is a smaller version.
 //! After 4 stands `duplicate-id` (two were told that they made the same version), after 11 `id-went-back` (a later one made
 //! a version that is not larger), and then
@@ -71,7 +76,7 @@ pub fn rank(name: &str) -> usize {
     KINDS.iter().position(|kind| kind.name == name).unwrap_or(KINDS.len())
 }
 
-const KINDS: [Kind; 31] = [
+const KINDS: [Kind; 36] = [
     Kind {
         name: "lost-write",
         sentence: "an acknowledged write disappeared",
@@ -136,6 +141,50 @@ const KINDS: [Kind; 31] = [
                   build on the first.",
         example: "P0  |-read x → 1, write x 2-|\n\
                   P1     |-read x → 1, write x 3-|                                built on 1 as well\n",
+    },
+    Kind {
+        name: "interleaved-writes",
+        sentence: "the writes of two transactions were interleaved",
+        meaning: "Two transactions wrote the same two keys, and a read has one key from the one and the other key from the \
+                  other: whichever of them came last should have left both. Also called a dirty write, G0. Usual cause: \
+                  writes that are applied key by key, without a lock or an order over all keys of a transaction.",
+        example: "P0  |-write x 1, write y 1-|\n\
+                  P1    |-write x 2, write y 2-|\n\
+                  P2                              |-read x → 1, read y → 2-|      a mixture\n",
+    },
+    Kind {
+        name: "intermediate-read",
+        sentence: "a transaction read a value that another had already replaced in itself",
+        meaning: "The value was written and replaced within one transaction, so nobody else should ever have seen it. Also \
+                  called G1b. Usual causes: reads of uncommitted data, writes that are sent to replicas one by one.",
+        example: "P0  |-write x 1, write x 2-|\n\
+                  P1     |-read x → 1-|                                           only on the way to 2\n",
+    },
+    Kind {
+        name: "circular-flow",
+        sentence: "two transactions each saw what the other wrote",
+        meaning: "Each read what the other had written, so each must have come before the other. Also called circular \
+                  information flow, G1c. Usual cause: reads of uncommitted data.",
+        example: "P0  |-read x → 1, write y 1-|\n\
+                  P1    |-read y → 1, write x 1-|\n",
+    },
+    Kind {
+        name: "read-skew",
+        sentence: "a transaction saw a part of another transaction and missed the rest",
+        meaning: "It read one value that the other had written and, of another key, the value from before it. Also called \
+                  a fractured read, G-single. Usual causes: reads that are not taken from one snapshot, keys on several \
+                  shards that become visible one after the other.",
+        example: "P0  |-write x 1, write y 1-|\n\
+                  P1    |-read x → 1, read y → 0-|\n",
+    },
+    Kind {
+        name: "write-skew",
+        sentence: "two transactions each replaced what the other had read",
+        meaning: "Each read a key, and wrote the key that the other read; neither saw the other's write. Run one after the \
+                  other, the second would have. Also called G2-item. Usual cause: snapshot isolation, which compares only \
+                  the keys that are written.",
+        example: "P0  |-read x → 0, write y 1-|\n\
+                  P1    |-read y → 0, write x 1-|\n",
     },
     Kind {
         name: "permits-exceeded",

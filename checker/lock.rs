@@ -326,10 +326,15 @@ impl Model for Lock {
     }
 
     fn describe_state(&self, values: &Interner, state: &LockState) -> String {
-        let token = |t: Option<i64>| t.map_or("none".to_string(), |t| t.to_string());
         let held = if state.holder == Holder::Nobody { "free" } else { "held" };
-        let (granted, seen) = (token(state.granted), token(state.seen));
-        format!("{held}, last token {granted}; resource {} at token {seen}", values.get(state.value))
+        // What nobody has touched is not worth a word: these stand in small boxes.
+        let granted = state.granted.map(|t| format!("{held}, last token {t}"));
+        let seen = state.seen.map(|t| format!("resource {} at token {t}", values.get(state.value)));
+        match (granted, seen) {
+            (Some(granted), Some(seen)) => format!("{granted}; {seen}"),
+            (Some(text), None) | (None, Some(text)) => text,
+            (None, None) => held.to_string(),
+        }
     }
 
     fn describe_conflict(&self, values: &Interner, state: &LockState, op: LockOp, object: &str) -> String {

@@ -26,6 +26,8 @@ pub struct Log {
     /// Whether answers of appends are offsets.
     offsets: bool,
     snapshots: Vec<Arc<[Entry]>>,
+    /// How long each list was when it was read, whatever was left out of it since.
+    lengths: Vec<u32>,
     numbered: FxHashMap<ValueId, u32>,
     /// Whether entries are left out, so that positions are those that were told, and may jump.
     gaps: bool,
@@ -75,6 +77,7 @@ impl Log {
             nil_read,
             offsets,
             snapshots: Vec::new(),
+            lengths: Vec::new(),
             numbered: FxHashMap::default(),
             gaps: false,
         }
@@ -101,6 +104,7 @@ impl Log {
         };
         let entry = |(at, value): (u32, &Value)| Entry { value: values.intern(value), at };
         self.snapshots.push((0..).zip(&listed).map(entry).collect());
+        self.lengths.push(listed.len() as u32);
         let number = self.snapshots.len() as u32 - 1;
         self.numbered.insert(id, number);
         Ok(number)
@@ -139,6 +143,23 @@ impl Log {
     fn offset(values: &Interner, id: ValueId, output: bool) -> Result<u32, IllFormed> {
         let offset = values.get(id).as_int().and_then(|n| u32::try_from(n).ok()).filter(|&n| n != UNTOLD);
         offset.ok_or_else(|| refuse("an offset: a whole number from 0 on", values.get(id), output))
+    }
+
+    /// A list as it was read, with a `…` for what is left out of it here.
+    fn read(&self, values: &Interner, number: u32) -> String {
+        let mut shown: Vec<String> = Vec::new();
+        let mut next = 0;
+        for entry in self.list(number) {
+            if entry.at > next {
+                shown.push("…".to_string());
+            }
+            shown.push(values.get(entry.value).to_string());
+            next = entry.at + 1;
+        }
+        if self.lengths[number as usize] > next {
+            shown.push("…".to_string());
+        }
+        format!("[{}]", shown.join(" "))
     }
 
     fn shown(values: &Interner, list: &[Entry]) -> String {
@@ -319,7 +340,7 @@ impl Model for Log {
         match op {
             LogOp::AppendAt(value, at) => format!("append {} → offset {at}", v(value)),
             LogOp::Append(value) | LogOp::AppendSeen(value, _) => format!("append {}", v(value)),
-            LogOp::Read(number) => format!("read → {}", Log::shown(values, self.list(number))),
+            LogOp::Read(number) => format!("read → {}", self.read(values, number)),
             LogOp::ReadAt(at, value) => format!("read offset {at} → {}", v(value)),
             LogOp::End(at) => format!("read offset {at} → nothing"),
         }
@@ -343,7 +364,7 @@ impl Model for Log {
                 format!("{} was read at offset {at}, but {held}", values.get(value))
             }
             LogOp::Read(number) => {
-                format!("it read {}, but {held}", Log::shown(values, self.list(number)))
+                format!("it read {}, but {held}", self.read(values, number))
             }
             LogOp::ReadAt(at, value) => format!("it read {} at offset {at}, but {held}", values.get(value)),
             LogOp::End(at) => format!("it found nothing at offset {at}, but {held}"),

@@ -42,8 +42,8 @@ impl Mutex {
 
     fn name(&self, process: u32) -> String {
         match self.names.get(process as usize) {
-            Some(name) => format!("P{name}"),
-            None => format!("P{process}"),
+            Some(name) => format!("client {name}"),
+            None => format!("client {process}"),
         }
     }
 }

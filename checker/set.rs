@@ -32,6 +32,8 @@ struct Snapshot {
     members: Bits,
     /// An element that it lists twice, which no set does.
     twice: Option<u32>,
+    /// How many elements are left out of it here.
+    others: usize,
 }
 
 /// What a client did with a set.
@@ -81,7 +83,7 @@ impl GrowSet {
         numbers.sort_unstable();
         let twice = numbers.windows(2).find(|two| two[0] == two[1]).map(|two| two[0]);
         let number = self.snapshots.len() as u32;
-        self.snapshots.push(Snapshot { members: bits(&numbers), twice });
+        self.snapshots.push(Snapshot { members: bits(&numbers), twice, others: 0 });
         self.numbered.insert(id, number);
         Ok(number)
     }
@@ -244,7 +246,9 @@ impl Model for GrowSet {
         let mut model = self.clone();
         model.initial = restrict(&self.initial);
         for snapshot in &mut model.snapshots {
+            let all = members(&snapshot.members).count();
             snapshot.members = restrict(&snapshot.members);
+            snapshot.others += all - members(&snapshot.members).count();
         }
         Problem { model, ops: crate::model::kept(ops, keep) }
     }
@@ -252,7 +256,16 @@ impl Model for GrowSet {
     fn describe_op(&self, values: &Interner, op: SetOp) -> String {
         match op {
             SetOp::Add(e) => format!("add {}", values.get(self.elements[e as usize])),
-            SetOp::Read(s) => format!("read → {}", self.list(values, &self.snapshots[s as usize].members)),
+            SetOp::Read(s) => {
+                let snapshot = &self.snapshots[s as usize];
+                let listed = self.list(values, &snapshot.members);
+                // It saw more than what this is about.
+                match (snapshot.others, listed.strip_suffix(']')) {
+                    (0, _) | (_, None) => format!("read → {listed}"),
+                    (_, Some("[")) => "read → […]".to_string(),
+                    (_, Some(listed)) => format!("read → {listed} …]"),
+                }
+            }
         }
     }
 

@@ -20,7 +20,7 @@ use std::fmt;
 use std::io::{self, Read, Write};
 
 /// Changes with everything that is written here, and with everything that readers make of a file.
-const MAGIC: &[u8; 16] = b"perjury-cache-1\n";
+const MAGIC: &[u8; 16] = b"perjury-cache-2\n";
 
 /// Numbers in one block of a column. A block of operations stays in the nearer caches while its columns are filled in.
 const ROWS: usize = 4096;
@@ -84,6 +84,7 @@ pub fn write_cache(
         others.len() as u64,
         history.faults.len() as u64,
         history.warnings.len() as u64,
+        history.dues.len() as u64,
     ];
     let head = content.0.into_iter().chain([asked(options)]).chain(counts);
     head.for_each(|number| block.extend_from_slice(&number.to_le_bytes()));
@@ -109,6 +110,11 @@ pub fn write_cache(
     end_block(&mut block, out)?;
     history.warnings.iter().for_each(|warning| text(warning, &mut block));
     end_block(&mut block, out)?;
+    for dues in history.dues.chunks(ROWS) {
+        put(dues.iter().map(|due| i64::from(due.0)), &mut block);
+        put(dues.iter().map(|due| due.1), &mut block);
+        end_block(&mut block, out)?;
+    }
     for start in (0..tags).step_by(ROWS) {
         history.values.put(start..tags.min(start + ROWS), &mut block);
         end_block(&mut block, out)?;
@@ -139,19 +145,20 @@ pub fn read_cache(
     let head = blocks.next()?;
     let head: Vec<u64> =
         head.chunks_exact(8).map(|n| u64::from_le_bytes(*n.first_chunk().expect("8"))).collect();
-    let [a, b, asked_for, format, ranks, ops, processes, values, others, faults, warnings] = head[..] else {
+    let [a, b, asked_for, format, ranks, ops, processes, values, others, faults, warnings, dues] = head[..]
+    else {
         return Err(CacheError::Damaged);
     };
     if Fingerprint([a, b]) != content || asked_for != asked(options) || options.shard.is_some() {
         return Err(CacheError::Stale);
     }
-    read_body(name, [format, ranks, ops, processes, values, others, faults, warnings], &mut blocks)?
+    read_body(name, [format, ranks, ops, processes, values, others, faults, warnings, dues], &mut blocks)?
         .ok_or(CacheError::Damaged)
 }
 
 /// The rest; nothing if it does not hold together, which only damage that has a right checksum could do.
-fn read_body(name: &str, head: [u64; 8], blocks: &mut Blocks<'_>) -> Result<Option<History>, CacheError> {
-    let [format, ranks, ops, processes, values, others, faults, warnings] = head;
+fn read_body(name: &str, head: [u64; 9], blocks: &mut Blocks<'_>) -> Result<Option<History>, CacheError> {
+    let [format, ranks, ops, processes, values, others, faults, warnings, dues] = head;
     let (Some(format), Ok(ranks)) = (Format::all().get(format as usize), u32::try_from(ranks)) else {
         return Ok(None);
     };
@@ -181,6 +188,17 @@ fn read_body(name: &str, head: [u64; 8], blocks: &mut Blocks<'_>) -> Result<Opti
         history.warnings.push(take_text(bytes)?.to_string());
         Some(())
     })?;
+    for rows in chunks(dues) {
+        let mut bytes = blocks.next()?;
+        let start = history.dues.len();
+        history.dues.resize(start + rows, (0, 0));
+        let fresh = &mut history.dues[start..];
+        let filled = take(&mut bytes, fresh, |due, line| due.0 = line as u32)
+            .and_then(|()| take(&mut bytes, fresh, |due, time| due.1 = time));
+        if filled.is_none() {
+            return Ok(None);
+        }
+    }
     let mut kept = Kept::new(strange);
     for rows in chunks(values) {
         if kept.take(&mut blocks.next()?, rows).is_none() {

@@ -24,6 +24,7 @@ pub(crate) enum Field {
     Applied,
     Observed,
     Latency,
+    Due,
     Fault,
     Phase,
 }
@@ -44,6 +45,7 @@ impl Field {
             b"applied" => Field::Applied,
             b"observed" => Field::Observed,
             b"latency_ns" | b"latency-ns" => Field::Latency,
+            b"due" => Field::Due,
             b"fault" => Field::Fault,
             b"phase" => Field::Phase,
             _ => return None,
@@ -84,6 +86,7 @@ impl<'a> Draft<'a> {
             applied: None,
             observed: None,
             latency_ns: None,
+            due: None,
             fault: None,
             phase: None,
             weight: 0,
@@ -122,6 +125,7 @@ impl<'a> Draft<'a> {
             | Field::Session
             | Field::Applied
             | Field::Latency
+            | Field::Due
             | Field::Fault
             | Field::Phase => self
                 .fill(field, bit, &atom, values)
@@ -220,6 +224,12 @@ impl<'a> Draft<'a> {
                 Atom::Null => {}
                 _ if self.foreign => {}
                 _ => return Err("a latency in nanoseconds (a whole number from 0)"),
+            },
+            Field::Due => match atom {
+                Atom::Int(due) => raw.due = Some(*due),
+                Atom::Null => {}
+                _ if self.foreign => {}
+                _ => return Err("the time at which it was due, in nanoseconds (a whole number of 64 bits)"),
             },
             Field::Fault => match atom {
                 Atom::Int(fault) if u32::try_from(*fault).is_ok() => raw.fault = Some(*fault as u32),

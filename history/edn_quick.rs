@@ -118,6 +118,7 @@ fn value<'a>(
         | Field::Session
         | Field::Applied
         | Field::Latency
+        | Field::Due
         | Field::Fault
         | Field::Phase => {
             let (atom, end) = atom(bytes, at)?;
@@ -248,6 +249,7 @@ mod tests {
             ":applied",
             ":observed",
             ":latency-ns",
+            ":due",
             ":fault",
             ":phase",
             ":other",

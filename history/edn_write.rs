@@ -55,6 +55,9 @@ pub fn write_edn_line(event: &Event, line: &mut Vec<u8>) {
     if let Some(latency) = event.latency_ns {
         put(format_args!(", :latency-ns {latency}"), line);
     }
+    if let Some(due) = event.due {
+        put(format_args!(", :due {due}"), line);
+    }
     if let Some(fault) = event.fault {
         put(format_args!(", :fault {fault}"), line);
     }

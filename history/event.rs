@@ -71,6 +71,9 @@ pub struct Event {
     pub observed: Option<Value>,
     /// The worker's own measurement; never orders anything.
     pub latency_ns: Option<u64>,
+    /// When an invocation was meant to be made, in nanoseconds since the run began: before its time by as long as no
+    /// worker was free for it. Orders nothing.
+    pub due: Option<i64>,
     /// Number of the fault.
     pub fault: Option<u32>,
     /// Phase of the fault.
@@ -94,6 +97,7 @@ impl Event {
             applied: None,
             observed: None,
             latency_ns: None,
+            due: None,
             fault: None,
             phase: None,
         }

@@ -1,7 +1,7 @@
 //! A whole history, and the error of what is not one.
 
 use crate::interner::{Interner, ValueId};
-use crate::op::Op;
+use crate::op::{NO_TIME, Op};
 use crate::shard::Shard;
 use crate::value::Value;
 use std::fmt;
@@ -19,12 +19,24 @@ pub struct History {
     pub ranks: u32,
     /// What the nemesis did, in file order.
     pub faults: Vec<FaultEvent>,
+    /// When operations were meant to be sent, where the history says: the line of the invocation with the time in
+    /// nanoseconds since the run began, by line. See [`History::due`]. A part of a history has none.
+    pub dues: Vec<(u32, i64)>,
     /// Where it was read.
     pub source: Source,
     /// What the reader had to assume, one sentence each.
     pub warnings: Vec<String>,
     /// Which part of a history this is; `None` if it is all of it.
     pub part: Option<Part>,
+}
+
+impl History {
+    /// When an operation was meant to be sent, where the history says: not after it was sent. O(log n).
+    pub fn due(&self, op: &Op) -> Option<i64> {
+        let at = self.dues.binary_search_by_key(&op.invoke_line, |due| due.0).ok()?;
+        let due = self.dues[at].1;
+        (op.invoke_time != NO_TIME && due <= op.invoke_time).then_some(due)
+    }
 }
 
 /// That a history is a part of one, and what is known of the whole: ranks, lines, processes, sessions and faults are

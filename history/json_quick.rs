@@ -118,7 +118,13 @@ fn value<'a>(
             }
             if draft.sees(field) { Some(end) } else { None }
         }
-        Field::Index | Field::Session | Field::Applied | Field::Latency | Field::Fault | Field::Phase => {
+        Field::Index
+        | Field::Session
+        | Field::Applied
+        | Field::Latency
+        | Field::Due
+        | Field::Fault
+        | Field::Phase => {
             let (atom, end) = atom(bytes, at)?;
             draft.set(field, at, atom, values).ok()?;
             Some(end)
@@ -206,7 +212,7 @@ mod tests {
     ];
 
     fn line(dice: &mut Dice) -> String {
-        const NAMES: [&str; 18] = [
+        const NAMES: [&str; 19] = [
             "process",
             "type",
             "f",
@@ -220,6 +226,7 @@ mod tests {
             "applied",
             "observed",
             "latency_ns",
+            "due",
             "fault",
             "phase",
             "other",

@@ -68,6 +68,10 @@ pub fn write_json_line(event: &Event, line: &mut Vec<u8>) {
         field("latency_ns", line);
         number(latency, line);
     }
+    if let Some(due) = event.due {
+        field("due", line);
+        number(due, line);
+    }
     if let Some(fault) = event.fault {
         field("fault", line);
         number(fault, line);

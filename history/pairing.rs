@@ -50,6 +50,7 @@ pub(crate) struct Pairing {
     apart: Option<Apart>,
     processes: Vec<i64>,
     faults: Vec<FaultEvent>,
+    dues: Vec<(u32, i64)>,
     ranks: u32,
     slots: Slots,
     /// Dense numbers of the processes that went on after `info`, in order.
@@ -106,6 +107,7 @@ impl Pairing {
             apart: shard.map(|shard| Apart::new(Some(shard))),
             processes: Vec::new(),
             faults: Vec::new(),
+            dues: Vec::new(),
             ranks: 0,
             slots: Slots::default(),
             renewed: Vec::new(),
@@ -210,6 +212,7 @@ impl Pairing {
         slot.open = match &mut self.apart {
             Some(apart) if slot.apart => apart.open(op),
             Some(_) | None => {
+                self.dues.extend(raw.due.filter(|_| self.apart.is_none()).map(|due| (op.invoke_line, due)));
                 self.ops.push(op);
                 self.ops.len() as u32 - 1
             }
@@ -306,6 +309,8 @@ impl Pairing {
                  each time it counts as a new process, with a name below zero"
             ));
         }
+        // In a history that is read in the order of its times, lines do not rise.
+        self.dues.sort_unstable();
         let part = self.apart.and_then(|apart| apart.finish(&mut self.ops, &values));
         // A call stands on its own line, after all earlier ones, and before its return.
         debug_assert!(self.ops.windows(2).all(|two| two[0].invoke < two[1].invoke));
@@ -320,6 +325,7 @@ impl Pairing {
             processes: self.processes,
             ranks: self.ranks,
             faults: self.faults,
+            dues: self.dues,
             source,
             warnings,
             part,

@@ -27,6 +27,7 @@ pub(crate) struct Raw {
     pub applied: Option<bool>,
     pub observed: Option<ValueId>,
     pub latency_ns: Option<u64>,
+    pub due: Option<i64>,
     pub fault: Option<u32>,
     pub phase: Option<Phase>,
     /// Bytes that its values may take if they are stored, where they were not.
@@ -81,6 +82,7 @@ impl Raw {
             applied: event.applied,
             observed: event.observed.as_ref().map(|value| values.intern(value)),
             latency_ns: event.latency_ns,
+            due: event.due,
             fault: event.fault,
             phase: event.phase,
             weight: 0,
@@ -106,6 +108,7 @@ impl Raw {
             applied: self.applied,
             observed: self.observed.map(|id| values.get(id).clone()),
             latency_ns: self.latency_ns,
+            due: self.due,
             fault: self.fault,
             phase: self.phase,
         }

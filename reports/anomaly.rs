@@ -2,10 +2,12 @@
 
 use crate::picture::{caption, edge_class, op_class, outcome, picture};
 use crate::plan::op_text;
-use crate::summary::{adjective, orders_heading};
+use crate::roles;
+use crate::summary::{adjective, orders_heading, rule};
 use crate::terminal::{self, Look};
 use crate::text::{count, list, many, moment, number_word, title};
 use crate::timeline::band_class;
+use history::History;
 use history::results::{Anomaly, OrderRow, Results, Role};
 use maud::{Markup, html};
 
@@ -17,8 +19,8 @@ const LINES_MAX: usize = 50;
 const ORDERS_MAX: usize = 64;
 
 /// A card for each pattern.
-pub fn cards(results: &Results) -> Markup {
-    html! { @for anomaly in explained(results) { (card(results, anomaly)) } }
+pub fn cards(results: &Results, history: &History) -> Markup {
+    html! { @for anomaly in explained(results) { (card(results, history, anomaly)) } }
 }
 
 /// The first anomaly of each pattern.
@@ -36,7 +38,7 @@ fn same_pattern(a: &Anomaly, b: &Anomaly) -> bool {
     a.fingerprint == b.fingerprint && a.property == b.property
 }
 
-fn card(results: &Results, anomaly: &Anomaly) -> Markup {
+fn card(results: &Results, history: &History, anomaly: &Anomaly) -> Markup {
     let id = format!("a{}", anomaly.id);
     let drawn = picture(anomaly, &id);
     let total = results.anomalies.len() as u64 + u64::from(results.anomalies_more);
@@ -53,9 +55,10 @@ fn card(results: &Results, anomaly: &Anomaly) -> Markup {
                 figure.pic { div.scroll tabindex="0" { (drawn.svg) } figcaption { (caption(&drawn)) } }
                 div.why { (why(anomaly)) }
             }
-            div.context {
-                (orders(anomaly))
-                (coincides(results, anomaly))
+            div class={ "context" @if anomaly.edges.is_empty() { " two" } } {
+                // Without a chain of reasons the orders are the proof, and stand in its place.
+                @if !anomaly.edges.is_empty() { div.orders { h3.sub { (orders_heading(anomaly)) } (orders(anomaly)) } }
+                (coincides(results, history, anomaly))
                 (alone(results, anomaly))
             }
             (as_text(anomaly))
@@ -84,8 +87,11 @@ fn why(anomaly: &Anomaly) -> Markup {
     html! {
         h3.sub { "Why no order works" }
         @if anomaly.edges.is_empty() {
-            p { "There is no single chain of reasons. The proof is by cases: the table of orders shows for each where it breaks." }
             (operations(anomaly))
+            @if !anomaly.orders.is_empty() {
+                p { (cases(anomaly)) }
+                div.orders { (orders(anomaly)) }
+            } @else { (orders(anomaly)) }
         } @else {
             ol.steps {
                 @for edge in &anomaly.edges {
@@ -100,6 +106,18 @@ fn why(anomaly: &Anomaly) -> Markup {
             }
         }
         p.conclusion { (conclusion(anomaly)) }
+    }
+}
+
+/// What the table of orders shows, where it is the whole proof.
+fn cases(anomaly: &Anomaly) -> String {
+    let who = rule(anomaly);
+    let counted: u64 = anomaly.orders.iter().map(|row| row.count).sum();
+    match (anomaly.ops.len(), anomaly.orders_total) {
+        (1, _) => "Nothing that happened before it can give this answer:".to_string(),
+        (_, 1) => format!("There is only one order that {who}, and it breaks:"),
+        (_, total) if total == counted => format!("Each of the {} orders that {who} breaks:", count(total)),
+        (_, _) => format!("Every order that {who} breaks; the longest beginnings that are still legal:"),
     }
 }
 
@@ -137,16 +155,13 @@ fn conclusion(anomaly: &Anomaly) -> Markup {
 fn orders(anomaly: &Anomaly) -> Markup {
     let rows = &anomaly.orders;
     html! {
-        div.orders {
-            h3.sub { (orders_heading(anomaly)) }
-            @if rows.is_empty() {
-                p { "There are too many to list. " @if !anomaly.edges.is_empty() { "The numbered reasons rule out all of them." } }
-            } @else {
-                table { tbody {
-                    @for row in rows.iter().take(ORDERS_MAX) { (order(anomaly, row)) }
-                } }
-                @if rows.len() > ORDERS_MAX { p { (count((rows.len() - ORDERS_MAX) as u64)) " more rows are in results.json." } }
-            }
+        @if rows.is_empty() {
+            p { "There are too many orders to list. " @if !anomaly.edges.is_empty() { "The numbered reasons rule out all of them." } }
+        } @else {
+            table { tbody {
+                @for row in rows.iter().take(ORDERS_MAX) { (order(anomaly, row)) }
+            } }
+            @if rows.len() > ORDERS_MAX { p { (count((rows.len() - ORDERS_MAX) as u64)) " more rows are in results.json." } }
         }
     }
 }
@@ -161,7 +176,7 @@ fn order(anomaly: &Anomaly, row: &OrderRow) -> Markup {
     }
 }
 
-fn coincides(results: &Results, anomaly: &Anomaly) -> Markup {
+fn coincides(results: &Results, history: &History, anomaly: &Anomaly) -> Markup {
     let faults = &results.faults;
     let mut nodes: Vec<(&str, Vec<&str>)> = Vec::new();
     for op in &anomaly.ops {
@@ -192,6 +207,7 @@ fn coincides(results: &Results, anomaly: &Anomaly) -> Markup {
                 p { @for (i, (node, labels)) in nodes.iter().enumerate() {
                     @if i > 0 { "; " } (list(labels)) @if labels.len() == 1 { " was" } @else { " were" } " answered by " (node) } "." }
             }
+            @if let Some(words) = roles::beside(history, anomaly) { p { (words) } }
         }
     }
 }

@@ -5,17 +5,15 @@
 
 use crate::buckets::{Axis, Bucket};
 use crate::clocks::clocks;
+use crate::mesh::{Chart, Drawn, Labels, mesh, whole};
 use crate::spectrum::spectrum;
-use crate::text::{count, short, span};
+use crate::text::{short, span};
 use history::History;
 use history::results::{FaultRecord, Results};
 use maud::{Markup, PreEscaped, html};
 use plotters::coord::ranged1d::ValueFormatter;
-use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
 
-pub const TEXT: RGBColor = RGBColor(1, 1, 1);
-pub const GRID: RGBColor = RGBColor(2, 2, 2);
 const BAND: RGBColor = RGBColor(3, 3, 3);
 const P50: RGBColor = RGBColor(11, 0, 0);
 const P95: RGBColor = RGBColor(12, 0, 0);
@@ -38,9 +36,6 @@ pub const SERIES: [RGBColor; 8] = [
     RGBColor(28, 0, 0),
 ];
 
-/// What drawing a chart comes to.
-pub type Drawn = Result<(), Box<dyn std::error::Error>>;
-
 /// The section on performance; nothing where the history has no times.
 pub fn charts(axis: Axis, results: &Results, history: &History, buckets: &[Bucket]) -> Markup {
     if !axis.timed {
@@ -51,7 +46,7 @@ pub fn charts(axis: Axis, results: &Results, history: &History, buckets: &[Bucke
     let latency =
         figure("Latency over time on a logarithmic axis", |svg| latency(svg, axis, faults, buckets));
     let rate = figure("Operations per second over time", |svg| rate(svg, axis, faults, buckets));
-    let spectrum = spectrum(history);
+    let spectrum = spectrum(results, history);
     let clocks = clocks(axis, faults);
     html! {
         div.two-up {
@@ -111,17 +106,7 @@ fn latency(svg: &mut String, axis: Axis, faults: &[FaultRecord], buckets: &[Buck
         .y_label_area_size(58)
         .build_cartesian_2d(0f64..seconds(axis, axis.to), (low..high).log_scale())?;
     bands(&mut chart, axis, faults, low, high)?;
-    chart
-        .configure_mesh()
-        .light_line_style(TRANSPARENT)
-        .bold_line_style(GRID)
-        .axis_style(GRID)
-        .label_style(("sans-serif", 12, &TEXT))
-        .x_labels(9)
-        .x_label_formatter(&|x| time_label(*x))
-        .y_labels(6)
-        .y_label_formatter(&|y| span(*y as i64))
-        .draw()?;
+    mesh(&mut chart, &Labels(9, &|x| time_label(*x)), &Labels(6, &|y| span(*y as i64)))?;
     for (share, colour, width) in [(1.0, MAX, 1), (0.99, P99, 2), (0.95, P95, 2), (0.5, P50, 2)] {
         for run in buckets.chunk_by(|a, b| a.latencies.is_empty() == b.latencies.is_empty()) {
             let points =
@@ -149,17 +134,7 @@ fn rate(svg: &mut String, axis: Axis, faults: &[FaultRecord], buckets: &[Bucket]
         .y_label_area_size(58)
         .build_cartesian_2d(0f64..seconds(axis, axis.to), 0f64..most)?;
     bands(&mut chart, axis, faults, 0.0, most)?;
-    chart
-        .configure_mesh()
-        .light_line_style(TRANSPARENT)
-        .bold_line_style(GRID)
-        .axis_style(GRID)
-        .label_style(("sans-serif", 12, &TEXT))
-        .x_labels(9)
-        .x_label_formatter(&|x| time_label(*x))
-        .y_labels(6)
-        .y_label_formatter(&|y| count(y.round() as u64))
-        .draw()?;
+    mesh(&mut chart, &Labels(9, &|x| time_label(*x)), &Labels(6, &whole))?;
     // From the whole stack down, so that each lower part covers what is under it.
     let parts: [(fn(&Bucket) -> u64, RGBColor); 3] =
         [(|b| b.all(), INFO), (|b| b.ok + b.fail, FAIL), (|b| b.ok, OK)];
@@ -192,13 +167,7 @@ pub fn time_label(seconds: f64) -> String {
     format!("{} s", short(seconds))
 }
 
-fn bands<Y>(
-    chart: &mut ChartContext<SVGBackend, Cartesian2d<RangedCoordf64, Y>>,
-    axis: Axis,
-    faults: &[FaultRecord],
-    low: f64,
-    high: f64,
-) -> Drawn
+fn bands<Y>(chart: &mut Chart<'_, '_, Y>, axis: Axis, faults: &[FaultRecord], low: f64, high: f64) -> Drawn
 where
     Y: Ranged<ValueType = f64> + ValueFormatter<f64>,
 {

@@ -1,7 +1,8 @@
 //! How far the clock of each node was from the truth, as far as the faults say.
 
 use crate::buckets::Axis;
-use crate::charts::{Drawn, GRID, SERIES, TEXT, figure, seconds, time_label};
+use crate::charts::{SERIES, figure, seconds, time_label};
+use crate::mesh::{Drawn, Labels, mesh};
 use history::results::FaultRecord;
 use maud::{Markup, html};
 use plotters::prelude::*;
@@ -111,19 +112,13 @@ fn draw(svg: &mut String, end: f64, lines: &[(String, Vec<(f64, f64)>)]) -> Draw
         .x_label_area_size(26)
         .y_label_area_size(58)
         .build_cartesian_2d(0f64..end.max(1e-9), (low - room)..(high + room))?;
-    chart
-        .configure_mesh()
-        .light_line_style(TRANSPARENT)
-        .bold_line_style(GRID)
-        .axis_style(GRID)
-        .label_style(("sans-serif", 12, &TEXT))
-        .x_labels(9)
-        .x_label_formatter(&|x| time_label(*x))
-        .y_labels(5)
-        .y_label_formatter(&|y| {
+    mesh(
+        &mut chart,
+        &Labels(9, &|x| time_label(*x)),
+        &Labels(5, &|y| {
             format!("{:+} s", (y * 1000.0).round() / 1000.0).replace("+0 s", "0 s").replace("-0 s", "0 s")
-        })
-        .draw()?;
+        }),
+    )?;
     for ((_, line), colour) in lines.iter().zip(SERIES) {
         chart.draw_series(LineSeries::new(line.iter().copied(), colour.stroke_width(2)))?;
     }

@@ -36,9 +36,9 @@ const LINES: usize = 11;
 /// Integers beyond this are kept as text: the script counts in 53 bits.
 const INT_MAX: i64 = 1 << 40;
 
-/// Packs a history, as base64. O(n) and the time of a DEFLATE.
-pub fn pack(results: &Results, history: &History, axis: Axis) -> String {
-    let chosen = chosen(results, history, axis, OPS_MAX);
+/// Packs at most `most` operations of a history, as base64. O(n) and the time of a DEFLATE.
+pub fn pack(results: &Results, history: &History, axis: Axis, most: usize) -> String {
+    let chosen = chosen(results, history, axis, most);
     let unit = if axis.timed && axis.length() >= 1_000_000_000 { 1000 } else { 1 };
     let length = axis.length() / unit;
     let workers = workers(history);
@@ -335,6 +335,18 @@ fn header(
             json!({"id": a.id, "kind": a.kind, "key": a.key, "ops": ops})
         })
         .collect();
+    let roles: Vec<Json> = history::reigns(history)
+        .iter()
+        .filter(|_| axis.timed)
+        .map(|r| {
+            json!({"node": text(&Value::text(&r.node), 60), "term": r.term, "from": tick(r.from), "to": r.to.map(tick)})
+        })
+        .collect();
+    let stalls: Vec<[i64; 2]> = history::stalls(history)
+        .iter()
+        .filter(|_| axis.timed)
+        .map(|(from, length)| [tick(*from), tick(from.saturating_add(*length))])
+        .collect();
     let reduced = chosen.len() < history.ops.len();
     json!({
         "n": chosen.len(),
@@ -350,6 +362,8 @@ fn header(
         "keys": texts.keys.texts,
         "strings": texts.strings.texts,
         "faults": faults,
+        "roles": roles,
+        "stalls": stalls,
         "anomalies": anomalies,
         "overview": if reduced { overview(history, axis) } else { Json::Null },
     })

@@ -22,11 +22,21 @@ const STYLE: &str = include_str!("style.css");
 /// O(n log n) in the operations. A page takes 5 to 15 bytes per operation, up to `embed::OPS_MAX` of them;
 /// beyond that it holds those that matter most, and says so.
 pub fn html(results: &Results, history: &History) -> String {
+    page(results, history, embed::OPS_MAX)
+}
+
+/// The same with every operation in it, whatever that makes of its size.
+pub fn html_of_all(results: &Results, history: &History) -> String {
+    page(results, history, usize::MAX)
+}
+
+/// A page that holds at most `most` operations.
+fn page(results: &Results, history: &History, most: usize) -> String {
     let raw = results;
     let results = &clean::results(results);
     let axis = Axis::of(history, &results.faults);
     let slices = axis.map(|axis| buckets(axis, &results.faults, history.ops.iter())).unwrap_or_default();
-    let packed = axis.map(|axis| embed::pack(results, history, axis));
+    let packed = axis.map(|axis| embed::pack(results, history, axis, most));
     let charts = axis.map(|axis| charts::charts(axis, results, history, &slices));
     let page = html! {
         (DOCTYPE)
@@ -38,7 +48,7 @@ pub fn html(results: &Results, history: &History) -> String {
                 main #main.wrap {
                     (verdict::verdict(results))
                     (checked::not_tested(results))
-                    (anomaly::cards(results))
+                    (anomaly::cards(results, history))
                     (figures::figures(results, history))
                     (timeline::timeline(results, history, axis, &slices))
                     (anomaly::table(results))
@@ -58,6 +68,20 @@ pub fn html(results: &Results, history: &History) -> String {
         }
     };
     page.into_string()
+}
+
+/// What a page says and shows: without what all pages share, which is the script, the style sheet and the policy that
+/// names both, and without its packed operations, of which nobody promises how well they are packed.
+pub fn shown(page: &str) -> String {
+    let without = |text: String, from: &str, to: &str| {
+        let Some((before, rest)) = text.split_once(from) else { return text };
+        let after = rest.split_once(to).map_or("", |(_, after)| after);
+        format!("{before}{after}")
+    };
+    let text = without(page.to_string(), "<meta http-equiv=\"Content-Security-Policy\"", ">");
+    let text = without(text, "<style>", "</style>");
+    let text = without(text, "<script id=\"ops\"", "</script>");
+    without(text, "<script>", "</script>")
 }
 
 fn head(results: &Results) -> Markup {
@@ -121,6 +145,17 @@ fn hash(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_page_shows_is_all_but_what_pages_share() {
+        let page = |script: &str, ops: &str, text: &str| {
+            format!(
+                "<head><meta http-equiv=\"Content-Security-Policy\" content=\"x {script}\"><style>{script}</style></head><body>{text}<script id=\"ops\" type=\"x\">{ops}</script><script>{script}</script></body>"
+            )
+        };
+        assert_eq!(shown(&page("a", "b", "c")), "<head></head><body>c</body>");
+        assert_ne!(shown(&page("a", "b", "c")), shown(&page("a", "b", "d")));
+    }
 
     #[test]
     fn the_hash_is_the_one_that_browsers_compute() {

@@ -1,7 +1,9 @@
 //! The percentile spectrum: how long the slowest one in ten, in a hundred, in a thousand took, by function.
 
-use crate::charts::{Drawn, GRID, SERIES, TEXT, figure};
+use crate::charts::{SERIES, figure};
+use crate::mesh::{Drawn, Labels, mesh, nines};
 use crate::text::{count, many, moment, span};
+use history::results::Results;
 use history::{History, NO_TIME, Op, Outcome};
 use maud::{Markup, html};
 use plotters::prelude::*;
@@ -15,6 +17,8 @@ const CURVES_MAX: usize = SERIES.len();
 /// Nothing was recorded for this long (100 ms): perhaps the recorder itself stood still.
 const STALL_NS: i64 = 100_000_000;
 const STALLS_SHOWN: usize = 5;
+/// An operation that was sent this much (1 ms) after it was due was late: the scheduler is no clock.
+const LATE_NS: i64 = 1_000_000;
 
 struct Curve {
     name: String,
@@ -22,13 +26,21 @@ struct Curve {
     latencies: Vec<i64>,
 }
 
+/// How long an operation took for whoever wanted it done: from when it was due, where the history says, else from when
+/// it was sent. One that was never answered took at least until it was given up. In nanoseconds, at least 1.
+pub fn took(history: &History, op: &Op) -> Option<i64> {
+    if op.invoke_time == NO_TIME || op.ret_time == NO_TIME {
+        return None;
+    }
+    Some(op.ret_time.saturating_sub(history.due(op).unwrap_or(op.invoke_time)).max(1))
+}
+
 /// The card; nothing without times.
-pub fn spectrum(history: &History) -> Option<Markup> {
+pub fn spectrum(results: &Results, history: &History) -> Option<Markup> {
     let (curves, censored, left_out) = curves(history);
     if curves.is_empty() {
         return None;
     }
-    let stalls = stalls(history);
     let drawing = figure("Latency by percentile, by function, on logarithmic axes", |svg| draw(svg, &curves));
     let card = html! {
         section.card #spectrum aria-labelledby="h-spectrum" {
@@ -36,23 +48,61 @@ pub fn spectrum(history: &History) -> Option<Markup> {
             p.legend { @for (i, curve) in curves.iter().enumerate() { span class={ "s" (i) } { (curve.name) " " (count(curve.latencies.len() as u64)) } } }
             (drawing)
             p.note {
-                "From the moment of sending; the history does not say when an operation was meant to be sent. "
+                (intended(results, history)) " "
                 @if censored > 0 { (many(censored, "operation")) " without an answer " @if censored == 1 { "is" } @else { "are" }
                     " counted as if answered when given up: in truth they took longer. " }
                 @if left_out > 0 { "The " (left_out) " least frequent functions are left out. " }
-                @if !stalls.is_empty() { (stall_words(&stalls)) }
+                (stood_still(history))
             }
         }
     };
     Some(card)
 }
 
+/// From when the latencies count, and what that leaves out.
+fn intended(results: &Results, history: &History) -> String {
+    if history.dues.is_empty() {
+        return "From the moment of sending; the history does not say when an operation was meant to be sent."
+            .to_string();
+    }
+    let lags: Vec<i64> =
+        history.ops.iter().filter_map(|op| Some(op.invoke_time - history.due(op)?)).collect();
+    let late = lags.iter().filter(|lag| **lag >= LATE_NS).count() as u64;
+    let longest = lags.iter().copied().max().unwrap_or(0);
+    let mut words =
+        "From the moment at which an operation was due, whether a client was free for it or not. "
+            .to_string();
+    words += &match late {
+        0 => "All were sent within 1 ms of it.".to_string(),
+        _ => format!("{} sent more than 1 ms after it, by up to {}.", was(late, "operation"), span(longest)),
+    };
+    // The scheduler forgets all but one gap of a lag (`workloads::stagger`), so this many calls were never made.
+    let gap = results.run.as_ref().and_then(|run| {
+        let rate: f64 = run.config.iter().find(|(name, _)| name == "rate")?.1.parse().ok()?;
+        (rate > 0.0).then_some(1e9 / rate)
+    });
+    let forgotten = |gap: f64| lags.iter().map(|lag| (*lag as f64 - gap).max(0.0)).sum::<f64>() / gap;
+    let never = gap.map_or(0, |gap| forgotten(gap).round() as u64);
+    if never > 0 {
+        words += &format!(
+            " While all clients waited, about {} more fell due that {} never sent, and in no curve.",
+            count(never),
+            if never == 1 { "was" } else { "were" }
+        );
+    }
+    words
+}
+
+fn was(n: u64, noun: &str) -> String {
+    format!("{} {}", many(n, noun), if n == 1 { "was" } else { "were" })
+}
+
 fn curves(history: &History) -> (Vec<Curve>, u64, usize) {
-    let timed = |op: &&Op| op.invoke_time != NO_TIME && op.ret_time != NO_TIME;
     let mut by_name: BTreeMap<history::ValueId, Vec<i64>> = BTreeMap::new();
     let mut censored = 0;
-    for op in history.ops.iter().filter(timed) {
-        by_name.entry(op.f).or_default().push(op.ret_time.saturating_sub(op.invoke_time).max(1_000));
+    for op in &history.ops {
+        let Some(latency) = took(history, op) else { continue };
+        by_name.entry(op.f).or_default().push(latency.max(1_000));
         censored += u64::from(op.outcome == Outcome::Info);
     }
     let mut curves: Vec<Curve> = by_name
@@ -72,7 +122,7 @@ fn curves(history: &History) -> (Vec<Curve>, u64, usize) {
 
 fn draw(svg: &mut String, curves: &[Curve]) -> Drawn {
     let most = curves.iter().map(|c| c.latencies.len()).max().unwrap_or(1).max(10) as f64;
-    let nines = most.log10().ceil().clamp(1.0, 7.0);
+    let steps = most.log10().ceil().clamp(1.0, 7.0);
     let least = curves.iter().filter_map(|c| c.latencies.first()).min().copied().unwrap_or(1_000) as f64;
     let longest = curves.iter().filter_map(|c| c.latencies.last()).max().copied().unwrap_or(10_000) as f64;
     let low = 10f64.powf(least.log10().floor());
@@ -83,20 +133,10 @@ fn draw(svg: &mut String, curves: &[Curve]) -> Drawn {
         .margin_right(22)
         .x_label_area_size(26)
         .y_label_area_size(58)
-        .build_cartesian_2d(0f64..nines, (low..high).log_scale())?;
-    chart
-        .configure_mesh()
-        .light_line_style(TRANSPARENT)
-        .bold_line_style(GRID)
-        .axis_style(GRID)
-        .label_style(("sans-serif", 12, &TEXT))
-        .x_labels(nines as usize + 1)
-        .x_label_formatter(&|x| nine(*x))
-        .y_labels(6)
-        .y_label_formatter(&|y| span(*y as i64))
-        .draw()?;
+        .build_cartesian_2d(0f64..steps, (low..high).log_scale())?;
+    mesh(&mut chart, &nines(steps), &Labels(6, &|y| span(*y as i64)))?;
     for (curve, colour) in curves.iter().zip(SERIES) {
-        chart.draw_series(LineSeries::new(points(&curve.latencies, nines), colour.stroke_width(2)))?;
+        chart.draw_series(LineSeries::new(points(&curve.latencies, steps), colour.stroke_width(2)))?;
     }
     root.present()?;
     Ok(())
@@ -115,21 +155,45 @@ fn points(sorted: &[i64], nines: f64) -> Vec<(f64, f64)> {
         .collect()
 }
 
-/// `90 %`, `99 %`, `99.9 %`.
-fn nine(x: f64) -> String {
-    if (x - x.round()).abs() > 0.01 {
+/// Times in which the controller stood still: latencies across them are too long, through no fault of the system.
+fn stood_still(history: &History) -> String {
+    let mut seen = history::stalls(history);
+    seen.sort_unstable_by_key(|(_, length)| -length);
+    if !seen.is_empty() {
+        let times =
+            if seen.len() == 1 { "once".to_string() } else { format!("{} times", count(seen.len() as u64)) };
+        return format!(
+            "The controller itself stood still for more than 100 ms {times} ({}): latencies across that are too long.",
+            places(&seen)
+        );
+    }
+    if !history.dues.is_empty() {
+        return "The controller never stood still for more than 100 ms.".to_string();
+    }
+    let silent = silences(history);
+    if silent.is_empty() {
         return String::new();
     }
-    let n = x.round() as usize;
-    if n == 0 {
-        "0 %".to_string()
-    } else {
-        format!("{:.*} %", n.saturating_sub(2), 100.0 - 10f64.powi(2 - n as i32))
-    }
+    let times =
+        if silent.len() == 1 { "once".to_string() } else { format!("{} times", count(silent.len() as u64)) };
+    format!(
+        "Nothing at all was recorded for more than 100 ms {times} ({}): if it was the recorder that stood still, latencies across that are too long.",
+        places(&silent)
+    )
+}
+
+/// The first of them: how long, and from when.
+fn places(stalls: &[(i64, i64)]) -> String {
+    let first: Vec<String> = stalls
+        .iter()
+        .take(STALLS_SHOWN)
+        .map(|(from, length)| format!("{} from {}", span(*length), moment(*from)))
+        .collect();
+    first.join(", ") + if stalls.len() > STALLS_SHOWN { ", …" } else { "" }
 }
 
 /// Times in which nothing at all was recorded although the run is usually far from silent, the longest first.
-fn stalls(history: &History) -> Vec<(i64, i64)> {
+fn silences(history: &History) -> Vec<(i64, i64)> {
     let mut times: Vec<i64> = history
         .ops
         .iter()
@@ -141,21 +205,8 @@ fn stalls(history: &History) -> Vec<(i64, i64)> {
     let mut gaps: Vec<(i64, i64)> = times.windows(2).map(|w| (w[1].saturating_sub(w[0]), w[0])).collect();
     gaps.sort_unstable();
     let usual = gaps.get(gaps.len() * 9 / 10).map_or(0, |gap| gap.0);
-    gaps.into_iter().rev().take_while(|gap| gap.0 > STALL_NS && gap.0 / 10 > usual).collect()
-}
-
-fn stall_words(stalls: &[(i64, i64)]) -> String {
-    let first: Vec<String> = stalls
-        .iter()
-        .take(STALLS_SHOWN)
-        .map(|(length, from)| format!("{} from {}", span(*length), moment(*from)))
-        .collect();
-    format!(
-        "Nothing at all was recorded for more than 100 ms {} ({}{}): if it was the recorder that stood still, latencies across that are too long.",
-        if stalls.len() == 1 { "once".to_string() } else { format!("{} times", count(stalls.len() as u64)) },
-        first.join(", "),
-        if stalls.len() > STALLS_SHOWN { ", …" } else { "" }
-    )
+    let long = gaps.into_iter().rev().take_while(|gap| gap.0 > STALL_NS && gap.0 / 10 > usual);
+    long.map(|(length, from)| (from, length)).collect()
 }
 
 #[cfg(test)]
@@ -163,9 +214,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_step_to_the_right_is_a_nine() {
-        assert_eq!([0.0, 1.0, 2.0, 3.0, 4.0].map(nine), ["0 %", "90 %", "99 %", "99.9 %", "99.99 %"]);
-        assert_eq!(nine(1.5), "");
+    fn the_curve_of_a_thousand_ends_at_the_last_of_them() {
         let sorted: Vec<i64> = (1..=1000).collect();
         let points = points(&sorted, 3.0);
         assert_eq!(points[0].1, 1.0);

@@ -151,13 +151,18 @@ fn lower_first(text: &str) -> String {
     }
 }
 
-/// What a table of orders is: all of them, or only those that get furthest.
-pub fn orders_heading(anomaly: &Anomaly) -> String {
-    let rule = if anomaly.property == "sequential" || anomaly.property == "coherence" {
+/// What orders have to respect, with its verb.
+pub fn rule(anomaly: &Anomaly) -> &'static str {
+    if anomaly.property == "sequential" || anomaly.property == "coherence" {
         "the sessions allow"
     } else {
         "real time allows"
-    };
+    }
+}
+
+/// What a table of orders is: all of them, or only those that get furthest.
+pub fn orders_heading(anomaly: &Anomaly) -> String {
+    let rule = rule(anomaly);
     let listed: u64 = anomaly.orders.iter().map(|row| row.count).fold(0, u64::saturating_add);
     if listed == anomaly.orders_total {
         return format!("every order that {rule}, and where it breaks");

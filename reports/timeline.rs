@@ -3,6 +3,7 @@
 use crate::buckets::{Axis, Bucket, buckets};
 use crate::clean::clean_to;
 use crate::picture::wide;
+use crate::roles::{ROW, Roles};
 use crate::text::{count, cut, moment, percent, short};
 use history::results::{Anomaly, FaultRecord, Results};
 use history::{History, Op, ValueId};
@@ -106,7 +107,12 @@ impl Drawing<'_> {
         if !self.axis.timed && !self.results.faults.is_empty() {
             notes.push("Faults are not drawn: the history records no times for its operations.".to_string());
         }
-        let graph = 8.0 + n_lanes as f64 * LANE + 14.0;
+        let roles = Roles::new(self.history, self.axis);
+        if roles.more > 0 {
+            notes.push(format!("{} more changes of the primary are not drawn.", count(roles.more as u64)));
+        }
+        let primaries = 8.0 + n_lanes as f64 * LANE + if n_lanes > 0 { 2.0 } else { 0.0 };
+        let graph = primaries + roles.rows as f64 * ROW + 14.0;
         let axis_y = graph + GRAPH;
         let height = axis_y + 24.0;
         let svg = html! {
@@ -115,6 +121,7 @@ impl Drawing<'_> {
                 desc #tl-d { (self.description()) }
                 (self.shades(graph, height - 2.0))
                 (self.bands(&lanes))
+                (roles.draw(primaries, LEFT - 10.0, self.axis.to, |at| self.x(at)))
                 (self.graph(graph))
                 (self.ticks(axis_y))
                 (self.flags(graph, axis_y))
@@ -363,7 +370,7 @@ fn nice_step(length: f64, ticks: f64) -> f64 {
     [1.0, 2.0, 5.0, 10.0].into_iter().map(|m| m * power).find(|s| *s >= rough).unwrap_or(power * 10.0)
 }
 
-fn px(value: f64) -> String {
+pub fn px(value: f64) -> String {
     let text = format!("{value:.1}");
     text.strip_suffix(".0").map(str::to_string).unwrap_or(text)
 }

@@ -100,9 +100,7 @@ pub fn conclude(
     }
     let results = concluded.results;
     run.write_anomalies(&results.anomalies).map_err(|error| unwritten(&error))?;
-    if let Err(failure) = show::write_page(&run.report(), &results, &history) {
-        eprintln!("perjury: {failure}");
-    }
+    show::page_beside(&run.report(), &results, &history);
     run.write_summary(&results).map_err(|error| unwritten(&error))?;
     Ok((results, history))
 }

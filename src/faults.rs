@@ -13,7 +13,8 @@ pub fn from_events(history: &History) -> Vec<FaultRecord> {
         match (event.fault, event.phase) {
             (Some(id), Some(phase)) => numbered(&mut records, event, id, phase),
             // What our nemesis has seen, and not done.
-            (Some(_) | None, None) if matches!(event.f.as_str(), "trigger" | "role") => {}
+            (Some(_) | None, None)
+                if matches!(event.f.as_str(), "trigger" | "log" | history::ROLE | history::STALL) => {}
             (Some(_) | None, None) | (None, Some(_)) => foreign(&mut records, event),
         }
     }

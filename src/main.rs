@@ -76,7 +76,7 @@ fn dispatch(command: Command) -> Result<u8, Failure> {
         Command::Check(args) => commands::check::run(&args, &signals()?),
         Command::Explain(args) => commands::explain::run(&args, &signals()?),
         Command::Report(args) => commands::report::run(&args, &signals()?),
-        Command::Gallery { dir } => commands::gallery::run(&dir, &signals()?),
+        Command::Gallery { dir, all } => commands::gallery::run(&dir, all, &signals()?),
         Command::Convert(args) => commands::convert::run(&args),
         Command::Merge(args) => commands::merge::run(&args, &signals()?),
         Command::Verify(args) => commands::verify::run(&args),

@@ -153,19 +153,60 @@ pub fn write_certificate(file: &Path, certificate: &Certificate) -> Result<(), F
     })
 }
 
+/// Draws the page that is to be written to `file`.
+///
+/// # Errors
+/// A bug in drawing is caught, said, and changes no verdict (70).
+pub fn page(file: &Path, results: &Results, history: &History) -> Result<String, Failure> {
+    drawn(file, || reports::html(results, history))
+}
+
+fn drawn(file: &Path, draw: impl FnOnce() -> String) -> Result<String, Failure> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(draw)).map_err(|_| {
+        Failure::new(exit::BUG, format!("{}: drawing the report failed; the verdict stands", file.display()))
+    })
+}
+
+/// The page beside a verdict: one that cannot be drawn or written is said, and changes neither verdict nor exit code.
+/// True if it is there.
+pub fn page_beside(file: &Path, results: &Results, history: &History) -> bool {
+    match write_page(file, results, history) {
+        Ok(()) => true,
+        Err(failure) => {
+            eprintln!("perjury: {failure}");
+            false
+        }
+    }
+}
+
 /// Draws the page and writes it.
 ///
 /// # Errors
 /// The disk's (74). A bug in drawing is caught, said, and changes no verdict (70).
 pub fn write_page(file: &Path, results: &Results, history: &History) -> Result<(), Failure> {
-    let page = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| reports::html(results, history)))
-        .map_err(|_| {
-            Failure::new(
-                exit::BUG,
-                format!("{}: drawing the report failed; the verdict stands", file.display()),
-            )
-        })?;
+    write_drawn(file, || reports::html(results, history))
+}
+
+/// The same for a page that is drawn in another way.
+///
+/// # Errors
+/// Those of [`write_page`].
+pub fn write_drawn(file: &Path, draw: impl FnOnce() -> String) -> Result<(), Failure> {
+    let page = drawn(file, draw)?;
     std::fs::write(file, page).map_err(|error| {
         Failure::new(exit::RESULTS, format!("{}: writing the report: {error}", file.display()))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bug_in_drawing_is_caught_and_said() {
+        let failure = drawn(Path::new("r.html"), || panic!("a bug in drawing")).expect_err("it is a failure");
+        assert_eq!(failure.code, exit::BUG);
+        assert_eq!(failure.to_string(), "r.html: drawing the report failed; the verdict stands");
+        assert_eq!(drawn(Path::new("r.html"), || "page".to_string()).expect("a page"), "page");
+    }
 }

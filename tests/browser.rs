@@ -3,70 +3,14 @@
 mod common;
 #[path = "common/browser.rs"]
 mod driver;
+#[path = "common/pages.rs"]
+mod pages;
 
 use common::{corpus, run};
 use driver::{Browser, Tab};
+use pages::{event, report, rounds, stale};
 use serde_json::{Value as Json, json};
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
-
-/// A history as a report.
-struct Page {
-    _dir: tempfile::TempDir,
-    path: PathBuf,
-}
-
-fn report(lines: &str, args: &[&str]) -> Page {
-    let dir = tempfile::tempdir().expect("a directory");
-    let (history, path) = (dir.path().join("history.jsonl"), dir.path().join("report.html"));
-    std::fs::write(&history, lines).expect("a file");
-    let file = |path: &Path| path.display().to_string();
-    let mut all = vec!["report".to_string(), file(&history), "-o".to_string(), file(&path)];
-    all.extend(args.iter().map(|arg| arg.to_string()));
-    run(&all).expect(0);
-    Page { _dir: dir, path }
-}
-
-fn event(time: u64, process: usize, kind: &str, f: &str, key: &str, value: Json, node: &str) -> String {
-    let event = json!({"time": time, "process": process, "type": kind, "f": f, "key": key, "value": value, "node": node});
-    format!("{event}\n")
-}
-
-/// Rounds of `clients` clients on five keys, one operation after the other, so that what is read is known.
-fn rounds(rounds: usize, clients: usize) -> String {
-    let mut lines = String::new();
-    let mut held = vec![Json::Null; 5];
-    for round in 0..rounds {
-        for client in 0..clients {
-            let (key, node) = (client % 5, format!("n{}", client % 3 + 1));
-            let time = 1_000_000 + round as u64 * 2_000_000 + client as u64 * 40_000;
-            let writes = client / 5 == round % clients.div_ceil(5);
-            if writes {
-                held[key] = json!(round * clients + client);
-            }
-            let asked = if writes { held[key].clone() } else { Json::Null };
-            let (f, name) = (if writes { "write" } else { "read" }, format!("k{key}"));
-            lines += &event(time, client, "invoke", f, &name, asked, &node);
-            lines += &event(time + 30_000, client, "ok", f, &name, held[key].clone(), &node);
-        }
-    }
-    lines
-}
-
-/// The same, and on one key two writes, a read of the second, and a read of the first after that.
-fn stale() -> String {
-    let mut lines = rounds(200, 5);
-    let base = 900_000_000;
-    for (i, (client, f, value)) in
-        [(0, "write", 7001), (1, "write", 7002), (2, "read", 7002), (3, "read", 7001)].into_iter().enumerate()
-    {
-        let time = base + i as u64 * 3_000_000;
-        let asked = if f == "read" { Json::Null } else { json!(value) };
-        lines += &event(time, client, "invoke", f, "k3", asked, "n1");
-        lines += &event(time + 1_000_000, client, "ok", f, "k3", json!(value), "n1");
-    }
-    lines
-}
 
 fn with(width: u32, test: impl FnOnce(&mut Tab)) {
     let Some(mut browser) = Browser::start() else { return };
@@ -182,6 +126,99 @@ fn keys_lead_through_the_timeline_and_the_address_leads_back() {
 }
 
 #[test]
+fn the_mouse_moves_the_brush_selects_zooms_and_sorts() {
+    let page = report(&stale(), &["--model", "register"]);
+    with(1440, |tab| {
+        tab.open(&page.path, "");
+        tab.until("location.hash.includes('t=0.8')");
+        let length = "(() => { const [, a, b] = /t=([\\d.]+)-([\\d.]+)/.exec(location.hash) || [0, 0, 9]; return b - a; })()";
+        tab.eval("document.querySelector('#timeline').scrollIntoView()");
+        let place = |tab: &mut Tab, selector: &str, x: f64, y: f64| {
+            let at = tab.eval(&format!(
+                "(() => {{ const r = document.querySelector('{selector}').getBoundingClientRect(); return [r.left + {x}, r.top + {y}]; }})()"
+            ));
+            (at[0].as_f64().expect("x"), at[1].as_f64().expect("y"))
+        };
+        let mouse = |tab: &mut Tab, kind: &str, (x, y): (f64, f64)| {
+            tab.call(
+                "Input.dispatchMouseEvent",
+                json!({"type": kind, "x": x, "y": y, "button": "left", "buttons": 1, "clickCount": 1}),
+            );
+        };
+        // Beside the brush: a new one, as long as the pointer is dragged.
+        let (from, to) =
+            (place(tab, "canvas.overview", 300.0, 40.0), place(tab, "canvas.overview", 620.0, 40.0));
+        mouse(tab, "mousePressed", from);
+        mouse(tab, "mouseMoved", to);
+        mouse(tab, "mouseReleased", to);
+        tab.until(&format!("{length} > 0.1 && {length} < 0.5"));
+        // A click on an operation of the anomaly shows what is known of it.
+        tab.key("a");
+        tab.until("location.hash.includes('t=0.8')");
+        tab.eval("document.querySelector('.scroller').scrollIntoView({ block: 'center' })");
+        let row = place(tab, "canvas.rows", 0.0, 0.0);
+        let mut found = false;
+        for y in (8..150).step_by(9) {
+            for x in (100..1300).step_by(40) {
+                let at = (row.0 + f64::from(x), row.1 + f64::from(y));
+                mouse(tab, "mousePressed", at);
+                mouse(tab, "mouseReleased", at);
+                tab.settled();
+                found = tab.text("document.querySelector('.detail').textContent").contains("of anomaly 1");
+                if found {
+                    break;
+                }
+            }
+            if found {
+                break;
+            }
+        }
+        assert!(found, "no click selects an operation of the anomaly");
+        // The wheel with Ctrl zooms.
+        let hash = tab.eval(length).as_f64().expect("a length");
+        let (x, y) = (row.0 + 600.0, row.1 + 20.0);
+        tab.call(
+            "Input.dispatchMouseEvent",
+            json!({"type": "mouseWheel", "x": x, "y": y, "deltaX": 0, "deltaY": 300, "modifiers": 2}),
+        );
+        tab.until(&format!("{length} > {hash}"));
+        // A table sorts by what its heading says, numbers by their size.
+        tab.eval("document.querySelector('#checked thead th:nth-child(3) button').click()");
+        let column = "[...document.querySelectorAll('#checked tbody td:nth-child(3)')].map(td => Number(td.textContent.replace(/\\D/g, '')))";
+        let sorted: Vec<u64> = serde_json::from_value(tab.eval(column)).expect("numbers");
+        assert!(sorted.len() > 2 && sorted.is_sorted(), "{sorted:?}");
+        tab.quiet();
+    });
+}
+
+#[test]
+fn the_proof_is_copied_as_text_and_the_run_as_a_trace() {
+    let page = report(&stale(), &["--model", "register"]);
+    with(1440, |tab| {
+        tab.open(&page.path, "");
+        // The clipboard is the system's; a stand-in keeps what is written to it.
+        tab.eval("Object.defineProperty(navigator, 'clipboard', { value: { writeText: async text => { window.copied = text; } } })");
+        tab.eval("[...document.querySelectorAll('.proof h2 button')].find(b => b.textContent === 'copy as text').click()");
+        tab.until("typeof window.copied === 'string'");
+        let copied = tab.text("window.copied");
+        assert!(
+            copied.contains("k3") && copied.contains("client 3") && copied.contains("fits nowhere"),
+            "{copied}"
+        );
+        tab.eval("document.querySelector('a[download=\"trace.json\"]').addEventListener('click', e => e.preventDefault())");
+        let made = tab.eval("(() => { const [before, blob] = [URL.createObjectURL, []]; URL.createObjectURL = b => (blob.push(b), before.call(URL, b));
+            document.querySelector('a[download=\"trace.json\"]').click(); URL.createObjectURL = before; return blob[0].text(); })()");
+        let made: Json = serde_json::from_str(made.as_str().expect("a text")).expect("JSON");
+        let operations = made["traceEvents"]
+            .as_array()
+            .expect("a list")
+            .iter()
+            .filter(|e| e["ph"] == "X" && e["pid"] == 1);
+        assert_eq!(operations.count(), 1004);
+    });
+}
+
+#[test]
 fn light_and_dark_are_both_drawn_and_a_key_switches() {
     let page = report(&stale(), &["--model", "register"]);
     with(1440, |tab| {
@@ -206,7 +243,7 @@ fn what_is_downloaded_gives_the_same_verdict() {
         tab.open(&page.path, "");
         // The charts are made when they are asked for.
         tab.eval("document.querySelectorAll('a[data-chart]').forEach(a => { a.addEventListener('click', e => e.preventDefault()); a.click(); })");
-        let links = tab.eval("[...document.querySelectorAll('a[download]')].map(a => [a.download, a.href])");
+        let links = tab.eval("[...document.querySelectorAll('a[download]:not([download=\"trace.json\"])')].map(a => [a.download, a.href])");
         let links: Vec<(String, String)> = serde_json::from_value(links).expect("pairs");
         let dir = tempfile::tempdir().expect("a directory");
         for (name, href) in &links {

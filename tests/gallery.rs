@@ -10,13 +10,6 @@ fn gallery() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("reports/gallery/kinds")
 }
 
-/// A page without its packed operations: how well they are packed is no promise, and reports/tests unpack them.
-fn shown(page: &str) -> String {
-    let page = page.replace("\r\n", "\n");
-    let (before, rest) = page.split_once("<script id=\"ops\"").expect("a page has operations");
-    format!("{before}{}", rest.split_once("</script>").expect("the element ends").1)
-}
-
 #[test]
 fn every_kind_of_anomaly_has_its_page() {
     let made = tempfile::tempdir().expect("a directory");
@@ -38,7 +31,7 @@ fn every_kind_of_anomaly_has_its_page() {
         let read = |dir: &Path| fs::read_to_string(dir.join(name)).expect("a page");
         let (new, committed) = (read(made.path()), read(&gallery()));
         assert!(
-            shown(&new) == shown(&committed),
+            reports::shown(&new) == reports::shown(&committed.replace("\r\n", "\n")),
             "{name} differs from what the code makes; `cargo run -- gallery` makes it again"
         );
         let kind = name.trim_end_matches(".html");

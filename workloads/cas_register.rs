@@ -109,7 +109,7 @@ impl Generator for CasKey {
             return Next::Wait(None);
         }
         let worker = ctx.free[self.rng.below(ctx.free.len())].worker;
-        Next::Call(Ask { worker, call: self.call(), timeout: None })
+        Next::Call(Ask { worker, call: self.call(), timeout: None, due: None })
     }
 
     fn told(&mut self, told: &Told<'_>) {

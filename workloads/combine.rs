@@ -49,26 +49,30 @@ pub struct Stagger<G> {
     inner: G,
     /// Mean distance of calls in nanoseconds.
     gap: f64,
-    at: i64,
+    /// When the next is due; unknown before the first.
+    at: Option<i64>,
 }
 
 /// The calls of `inner`, `per_second` of them on average over all workers, at random distances of 0 to twice the mean.
-/// Time that was lost because no worker was free is not made up for.
+/// Each knows when it was due, which is earlier than it is made where no worker was free.
+/// Time that was lost so is not made up for: what would have been due in it, but for one gap, is never called.
 pub fn stagger<G: Generator>(rng: Rng, per_second: f64, inner: G) -> Stagger<G> {
-    Stagger { rng, inner, gap: 1e9 / per_second, at: 0 }
+    Stagger { rng, inner, gap: 1e9 / per_second, at: None }
 }
 
 impl<G: Generator> Generator for Stagger<G> {
     fn next(&mut self, ctx: &Context<'_>) -> Next {
-        if ctx.time < self.at {
-            return Next::Wait(Some(self.at));
+        let due = self.at.unwrap_or(ctx.time);
+        if ctx.time < due {
+            return Next::Wait(Some(due));
         }
-        let next = self.inner.next(ctx);
-        if let Next::Call(_) = next {
+        let mut next = self.inner.next(ctx);
+        if let Next::Call(ask) = &mut next {
+            ask.due = Some(due);
             // Counted from the moment that was planned, so that a late scheduler does not lower the rate; but a lag of
             // more than one gap is forgotten, or a burst would follow every time that all workers were waiting.
-            let from = self.at.max(ctx.time - self.gap as i64);
-            self.at = from + (self.rng.unit() * 2.0 * self.gap) as i64;
+            let from = due.max(ctx.time - self.gap as i64);
+            self.at = Some(from + (self.rng.unit() * 2.0 * self.gap) as i64);
         }
         next
     }

@@ -177,7 +177,7 @@ impl Generator for Drain {
             queue.open = true;
             let (f, timeout) = if queue.dry < DRY { ("dequeue", None) } else { ("drain", Some(DRAIN)) };
             let call = call(f, Some(key), Value::Null);
-            return Next::Call(Ask { worker: slot.worker, call, timeout });
+            return Next::Call(Ask { worker: slot.worker, call, timeout, due: None });
         }
         if busy { Next::Wait(wake) } else { Next::Done }
     }

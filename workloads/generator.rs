@@ -35,6 +35,8 @@ pub struct Ask {
     pub call: Call,
     /// How long it may wait for the answer, if not as long as every op.
     pub timeout: Option<Duration>,
+    /// When it was meant to be made, in nanoseconds since the run began, where calls come at a rate.
+    pub due: Option<i64>,
 }
 
 /// The answer of a generator.
@@ -109,6 +111,6 @@ impl<F: FnMut(&mut Rng, Slot) -> Call + Send> Generator for Each<F> {
         }
         let slot = ctx.free[self.rng.below(ctx.free.len())];
         let call = (self.make)(&mut self.rng, slot);
-        Next::Call(Ask { worker: slot.worker, call, timeout: None })
+        Next::Call(Ask { worker: slot.worker, call, timeout: None, due: None })
     }
 }

@@ -144,7 +144,7 @@ impl Generator for FinalReads {
             let Some(next) = self.left.get_mut(&worker).and_then(VecDeque::pop_front) else { continue };
             let call = Call { f: self.f.to_string(), key: Some(next.0.clone()), value: Value::Null };
             self.open.insert(worker, next);
-            return Next::Call(Ask { worker, call, timeout: None });
+            return Next::Call(Ask { worker, call, timeout: None, due: None });
         }
         let done = self.open.is_empty() && self.left.values().all(VecDeque::is_empty);
         if done { Next::Done } else { Next::Wait(None) }

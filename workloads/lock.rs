@@ -167,7 +167,7 @@ impl Generator for Holders {
                 }
                 step => {
                     holder.open = true;
-                    return Next::Call(Ask { worker, call: step.call(), timeout: None });
+                    return Next::Call(Ask { worker, call: step.call(), timeout: None, due: None });
                 }
             }
         }

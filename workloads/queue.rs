@@ -108,7 +108,7 @@ impl Generator for Drain {
                 queue.open = true;
                 queue.tries -= 1;
                 let call = call("dequeue", Some(key), Value::Null);
-                return Next::Call(Ask { worker: slot.worker, call, timeout: None });
+                return Next::Call(Ask { worker: slot.worker, call, timeout: None, due: None });
             }
         }
         if busy { Next::Wait(None) } else { Next::Done }

@@ -99,7 +99,7 @@ impl Generator for ReadWriteRead {
         let turn = self.turns.entry(process).or_default();
         let call = if *turn % 3 == 1 { write(fresh(&self.values)) } else { read() };
         *turn += 1;
-        Next::Call(Ask { worker, call, timeout: None })
+        Next::Call(Ask { worker, call, timeout: None, due: None })
     }
 
     fn told(&mut self, _: &Told<'_>) {}

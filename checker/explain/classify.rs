@@ -1,5 +1,6 @@
 //! Which kind of anomaly a core is: the rules of [`crate::kinds`], for registers and what is like them.
 
+use super::classify_transactions;
 use super::edges::sights;
 use super::facts::{Act, Fact, Family, Happened, Made};
 use super::graph::{Circle, Graph};
@@ -51,10 +52,13 @@ fn register(scene: &Scene<'_>, graph: &Graph, circle: Option<&Circle>) -> Option
         return None;
     }
     unwritten(scene)
+        .or_else(|| classify_transactions::passed(scene))
         .or_else(|| replaced_twice(scene))
         .or_else(|| super::classify_numbers::twice(scene))
         .or_else(|| store_buffer(scene, graph, circle))
         .or_else(|| opposite_orders(scene, graph, circle))
+        .or_else(|| classify_transactions::interleaved(scene))
+        .or_else(|| classify_transactions::around(scene, graph, circle))
         .or_else(|| lost_write(scene))
         .or_else(|| not_read_your_writes(scene))
         .or_else(|| backwards(scene, graph, true))
@@ -149,7 +153,7 @@ fn replaced_twice(scene: &Scene<'_>) -> Option<Finding> {
 }
 
 /// What did not see which write, by the reasons found: reader, writer, key.
-fn missed(scene: &Scene<'_>, graph: &Graph) -> Vec<(usize, usize, ValueId)> {
+pub(super) fn missed(scene: &Scene<'_>, graph: &Graph) -> Vec<(usize, usize, ValueId)> {
     let puts: Vec<(usize, Fact)> = scene.core_facts().filter(|(_, f)| matches!(f.act, Act::Put(_))).collect();
     let saw: Vec<(usize, Fact)> = scene.core_facts().filter(|(_, f)| matches!(f.act, Act::Saw(_))).collect();
     let mut missed = Vec::new();

@@ -80,9 +80,34 @@ impl<'a> Scene<'a> {
         }
     }
 
-    /// Operations outside the core that alone put there what the core saw.
+    /// Operations outside the core that alone put there what the core saw; of lists, as long as all of it can be shown.
     pub(crate) fn support(&self) -> Vec<u32> {
         let mut support = Vec::new();
+        if self.reading.family == Family::Log {
+            let lists = self.core_facts().filter_map(|(_, fact)| match fact.act {
+                Act::Saw(list) => Some((fact.key, list)),
+                _ => None,
+            });
+            for (key, list) in lists {
+                let Value::List(items) = self.history.values.get(list) else { continue };
+                if items.len() > super::orders::COMPLETE_OPS {
+                    return Vec::new();
+                }
+                for value in items.iter().filter_map(|item| self.history.values.find(item)) {
+                    let mut writers = self.writers(key, value);
+                    if let (Some(only), None) = (writers.next(), writers.next()) {
+                        support.push(only.op);
+                    }
+                }
+            }
+            support.sort_unstable();
+            support.dedup();
+            support.retain(|op| self.position(*op).is_none());
+            if support.len() + self.core.len() > super::orders::COMPLETE_OPS {
+                support.clear();
+            }
+            return support;
+        }
         for (_, fact) in self.core_facts().filter(|_| self.sees_single_values()) {
             let Act::Saw(value) = fact.act else { continue };
             let mut writers = self.writers(fact.key, value);

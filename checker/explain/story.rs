@@ -115,6 +115,31 @@ fn first(scene: &Scene<'_>, finding: &Finding, texts: &[String]) -> String {
                 when(scene.op(victim), false)
             )
         }
+        "intermediate-read" => {
+            format!(
+                "{opening}, {who} {did}, a value that {other} replaced in the same transaction ({}).",
+                texts[witness]
+            )
+        }
+        "interleaved-writes" => format!("{opening}, {who} {did}, a mixture of two transactions."),
+        "read-skew" => format!(
+            "{opening}, {who} {did}, and so saw a part of what {other} did in one transaction ({}), and missed the rest.",
+            texts[witness]
+        ),
+        "write-skew" | "circular-flow" => {
+            let (a, b) = (scene.client(witness), scene.client(victim));
+            let (first, second) = (past(scene, witness, texts, false), past(scene, victim, texts, false));
+            let what = if finding.kind == "write-skew" {
+                "each replaced what the other had read, and neither saw the other's write"
+            } else {
+                "each saw what the other wrote"
+            };
+            format!(
+                "{}, {a} {first}, and {} {b} {second}: {what}.",
+                when(scene.op(witness), true),
+                when(scene.op(victim), false)
+            )
+        }
         "duplicate-id" => {
             format!("{opening}, {who} {did}, although {other} had {done}{}, too.", finished(&gap))
         }

@@ -190,6 +190,52 @@ fn two_replacements_of_one_value_are_called_so() {
     }
 }
 
+/// Two transactions at once, and whatever else the plan does around them.
+fn at_once(plan: &mut Plan, first: &str, second: &str) {
+    let [a, b, _] = plan.clients();
+    let from = plan.pass();
+    let later = plan.pass();
+    let to = plan.pass();
+    let end = plan.pass();
+    plan.write("*", Client(a.0 + 10), from, &to.to_string(), first);
+    plan.write("*", Client(b.0 + 20), later, &end.to_string(), second);
+}
+
+#[test]
+fn what_transactions_see_of_each_other_is_called_so() {
+    let transactions = |kind: &str, plant: &dyn Fn(&mut Plan, u64, u64)| {
+        check(kind, ModelName::MultiRegister, Property::Linearizable, |plan| {
+            let (one, two) = (plan.fresh(), plan.fresh());
+            plant(plan, one, two);
+        });
+    };
+    transactions("read-skew", &|plan, one, _| {
+        let write = format!("txn - [[write x {one}] [write y {one}]]");
+        let read = format!("txn - [[read x null] [read y null]] -> [[read x {one}] [read y null]]");
+        at_once(plan, &write, &read);
+    });
+    transactions("write-skew", &|plan, one, two| {
+        let first = format!("txn - [[read x null] [write y {one}]] -> [[read x null] [write y {one}]]");
+        let second = format!("txn - [[read y null] [write x {two}]] -> [[read y null] [write x {two}]]");
+        at_once(plan, &first, &second);
+    });
+    transactions("circular-flow", &|plan, one, two| {
+        let first = format!("txn - [[read x null] [write y {one}]] -> [[read x {two}] [write y {one}]]");
+        let second = format!("txn - [[read y null] [write x {two}]] -> [[read y {one}] [write x {two}]]");
+        at_once(plan, &first, &second);
+    });
+    transactions("intermediate-read", &|plan, one, two| {
+        let write = format!("txn - [[write x {one}] [write x {two}]]");
+        at_once(plan, &write, &format!("txn - [[read x null]] -> [[read x {one}]]"));
+    });
+    transactions("interleaved-writes", &|plan, one, two| {
+        let both = |value: u64| format!("txn - [[write x {value}] [write y {value}]]");
+        at_once(plan, &both(one), &both(two));
+        let [_, _, c] = plan.clients();
+        plan.op("*", c, &format!("txn - [[read x null] [read y null]] -> [[read x {one}] [read y {two}]]"));
+    });
+}
+
 #[test]
 fn cycles_over_two_keys_are_called_so() {
     for (x, y) in [("x", "y"), ("k1", "k2")] {

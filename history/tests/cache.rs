@@ -35,6 +35,7 @@ fn same(a: &History, b: &History, what: &str) {
         assert_eq!(b.values.find(&value), Some(ValueId(i)), "{what}: {value}");
     }
     assert_eq!((&a.processes, a.ranks, &a.warnings), (&b.processes, b.ranks, &b.warnings), "{what}");
+    assert_eq!(a.dues, b.dues, "{what}");
     assert_eq!((&a.source.name, a.source.format), (&b.source.name, b.source.format), "{what}");
     assert!(a.part.is_none() && b.part.is_none(), "{what}");
 }

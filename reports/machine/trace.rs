@@ -1,14 +1,15 @@
-//! A history in Chrome's trace format, which Perfetto opens: a row per client, a row per kind of fault.
+//! A history in Chrome's trace format, which Perfetto opens: a row per client, per fault, and per node that was primary.
 
 use crate::clean;
 use history::results::{FaultRecord, Results};
-use history::{History, NO_TIME, Op, Outcome, ValueId};
+use history::{History, NO_TIME, Op, Outcome, Reign, ValueId, reigns};
 use serde_json::{Value, json};
 use std::io::{self, Write};
 
-/// Clients are one process of the trace, faults another.
+/// Clients are one process of the trace, faults another, roles a third.
 const CLIENTS: u32 = 1;
 const FAULTS: u32 = 2;
+const ROLES: u32 = 3;
 
 /// Writes the trace: every operation, the faults, and of `results` the reasons of each violation as arrows.
 ///
@@ -41,6 +42,9 @@ pub fn chrome_trace(
     }
     for fault in faults {
         trace.fault(fault, end)?;
+    }
+    if trace.timed {
+        trace.roles(&reigns(history), end)?;
     }
     if let Some(results) = results {
         trace.violations(&clean::results(results))?;
@@ -100,6 +104,27 @@ impl Trace<'_> {
         for fault in faults {
             let name = format!("{} {}", fault.id, clean::clean(&fault.kind));
             self.name("thread_name", FAULTS, i64::from(fault.id), &name)?;
+        }
+        Ok(())
+    }
+
+    /// Who was primary when: a row for each node.
+    fn roles(&mut self, reigns: &[Reign], end: f64) -> io::Result<()> {
+        let mut nodes: Vec<&str> = reigns.iter().map(|reign| reign.node.as_str()).collect();
+        nodes.sort_unstable();
+        nodes.dedup();
+        if !nodes.is_empty() {
+            self.name("process_name", ROLES, 0, "primary")?;
+        }
+        for (row, node) in (1..).zip(&nodes) {
+            self.name("thread_name", ROLES, row, &clean::clean(node))?;
+            for reign in reigns.iter().filter(|reign| reign.node == *node) {
+                let (from, to) = (micros(reign.from), reign.to.map_or(end, micros));
+                self.event(&json!({
+                    "ph": "X", "name": format!("term {}", reign.term), "cat": "role", "pid": ROLES, "tid": row,
+                    "ts": from, "dur": round((to - from).max(0.0)), "args": { "term": reign.term },
+                }))?;
+            }
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 mod route;
 
-use crate::plan::{Bar, Plan, op_text, place, plan};
+use crate::plan::{Bar, Cell, Plan, op_text, place, plan};
 use crate::text::{cut, many, number_word, span};
 use history::results::{Anomaly, CoreOp, Edge, Why};
 use maud::{Markup, html};
@@ -43,14 +43,32 @@ pub fn picture(anomaly: &Anomaly, id: &str) -> Picture {
         .collect();
     // An arrow back within the first row goes over it.
     let top = if loops_over_first_row(&plan, &ops, anomaly) { TOP + 24.0 } else { TOP };
-    // Few rows can afford more room for the arrows between them.
-    let pitch = match plan.rows.len() {
+    let pitch = if wide { usual_pitch(&plan) } else { pitch(&plan, anomaly) };
+    let drawing = Drawing { anomaly, plan: &plan, ops: &ops, x: &x, width: f64::from(width), top, pitch, id };
+    Picture { svg: drawing.svg(), wide, left_out: plan.left_out }
+}
+
+/// From row to row: few rows can afford more room for the arrows between them.
+fn usual_pitch(plan: &Plan) -> f64 {
+    match plan.rows.len() {
         0..=2 => 108.0,
         3 => 84.0,
         _ => 66.0,
-    };
-    let drawing = Drawing { anomaly, plan: &plan, ops: &ops, x: &x, width: f64::from(width), top, pitch, id };
-    Picture { svg: drawing.svg(), wide, left_out: plan.left_out }
+    }
+}
+
+/// The same beside reasons that are taller: rows move apart, as far as that still reads as one picture, so that no part
+/// of the card is empty.
+fn pitch(plan: &Plan, anomaly: &Anomaly) -> f64 {
+    const LINE: f64 = 18.2;
+    let lines = |text: &str, room: f64| (wide(text, 12.8) * 0.9 / room).ceil().max(1.0);
+    let steps: f64 = anomaly.edges.iter().map(|e| 35.0 + LINE * lines(&e.text, 400.0)).sum();
+    let reasons = steps + 40.0 + 75.0;
+    let strip = if plan.cells.is_empty() { 0.0 } else { STRIP + 10.0 };
+    let others = TOP + BOX + strip + 20.0 + 40.0;
+    let usual = usual_pitch(plan);
+    let filling = (reasons - others) / plan.rows.len().saturating_sub(1).max(1) as f64;
+    filling.clamp(usual, usual * 1.35)
 }
 
 /// How wide a text will be, in pixels; a little too wide rather than too narrow, whatever the font.
@@ -119,13 +137,18 @@ fn needs(plan: &Plan, ops: &[&CoreOp], anomaly: &Anomaly) -> Vec<(usize, usize, 
         }
     }
     for cell in &plan.cells {
-        let width = wide(&cut(&cell.text, 26), 12.0) + 14.0;
+        let width = wide(&cut(&cell.text, 26), cell_size(cell)) + 14.0;
         // What was before the first instant is not drawn.
         if let Some(from) = cell.from {
             need(from, cell.to.unwrap_or(end), width);
         }
     }
     needs
+}
+
+/// The size of a text in the strip of states, bold ones as wide as they come out.
+fn cell_size(cell: &Cell) -> f64 {
+    if cell.conflict { 13.0 } else { 12.0 }
 }
 
 fn loops_over_first_row(plan: &Plan, ops: &[&CoreOp], anomaly: &Anomaly) -> bool {
@@ -162,14 +185,19 @@ pub fn edge_class(anomaly: &Anomaly, edge: &Edge) -> &'static str {
     }
 }
 
+/// What stands beside an arrow. Empty where a few words would not be the whole truth: the list of reasons has them all.
 fn edge_label(edge: &Edge) -> String {
+    let says = |words: &str| edge.text.contains(words);
     match (edge.why, edge.gap_ns) {
         (Why::RealTime, Some(gap)) => format!("returned {} before", span(gap)),
         (Why::RealTime, None) => "returned before".to_string(),
         (Why::SameClient, _) => "same client".to_string(),
-        (Why::Read, _) => format!("saw {}'s value", edge.from),
-        (Why::Overwritten, _) => format!("{} saw what {} replaced", edge.from, edge.to),
-        (Why::Version, _) => "older version".to_string(),
+        (Why::Read, _) if says("ever wrote") => format!("saw {}'s value", edge.from),
+        (Why::Overwritten, _) if says("replaces it") => {
+            format!("{} saw what {} replaced", edge.from, edge.to)
+        }
+        (Why::Version, _) if says("version") => "older version".to_string(),
+        (Why::Read | Why::Overwritten | Why::Version, _) => String::new(),
         (Why::Initial, _) => format!("{} saw the initial state", edge.from),
     }
 }
@@ -372,7 +400,7 @@ impl Drawing<'_> {
     }
 
     fn strip(&self, y: f64) -> Markup {
-        let subject = self.anomaly.key.as_deref().unwrap_or("the object");
+        let subject = self.anomaly.key.as_deref().unwrap_or(noun(&self.anomaly.model));
         html! {
             text class="name" x="0" y=(px(y + 11.0)) { (cut(subject, 14)) }
             text class="axis" x="0" y=(px(y + 25.0)) { "can be" }
@@ -384,7 +412,7 @@ impl Drawing<'_> {
                 g class={ "state " (class) } {
                     title { (cell.text) }
                     rect x=(px(from + 0.75)) y=(px(y)) width=(px((to - from - 1.5).max(0.5))) height=(px(STRIP)) {}
-                    text x=(px((from + to) / 2.0)) y=(px(y + 17.0)) { (fit(&cell.text, to - from - 8.0)) }
+                    text x=(px((from + to) / 2.0)) y=(px(y + 17.0)) { (fit(&cell.text, cell_size(cell), to - from - 8.0)) }
                 }
             }
         }
@@ -394,6 +422,9 @@ impl Drawing<'_> {
 /// Puts a label beside a number, in one line or in two. Where neither fits there is none: the list of reasons says it.
 fn say(scene: &mut Scene, at: route::Point, text: &str) -> Vec<(f64, f64, String)> {
     const LINE: f64 = 14.0;
+    if text.is_empty() {
+        return Vec::new();
+    }
     let words: Vec<&str> = text.split(' ').collect();
     let halves = (1..words.len()).map(|i| vec![words[..i].join(" "), words[i..].join(" ")]);
     let length = |lines: &Vec<String>| lines.iter().map(|l| l.chars().count()).max().unwrap_or(0);
@@ -420,12 +451,12 @@ fn beside((x, y): route::Point, w: f64, h: f64) -> Vec<Rect> {
 }
 
 /// As much of `text` as is sure to fit into `room` pixels.
-fn fit(text: &str, room: f64) -> String {
+fn fit(text: &str, size: f64, room: f64) -> String {
     let mut max = text.chars().count();
-    while max > 1 && wide(&cut(text, max), 12.0) > room {
+    while max > 1 && wide(&cut(text, max), size) > room {
         max -= 1;
     }
-    if wide(&cut(text, max), 12.0) > room { String::new() } else { cut(text, max) }
+    if wide(&cut(text, max), size) > room { String::new() } else { cut(text, max) }
 }
 
 /// `ok`, `failed`, `no reply within 1 s: may or may not have happened`.
@@ -443,6 +474,22 @@ fn unanswered(op: &CoreOp) -> String {
     match waited {
         Some(waited) => format!("no reply within {}: may or may not have happened", span(waited)),
         None => "no reply: may or may not have happened".to_string(),
+    }
+}
+
+/// How to call the object of a model that has no key.
+fn noun(model: &str) -> &'static str {
+    match model {
+        "set" | "element-set" => "the set",
+        "list-append" | "append-log" => "the list",
+        "queue" | "delivery" | "priority-queue" => "the queue",
+        "bag" => "the bag",
+        "stack" => "the stack",
+        "counter" | "fetch-add" => "the counter",
+        "mutex" | "lock" => "the lock",
+        "semaphore" => "the permits",
+        "unique-ids" | "monotonic-ids" => "the generator",
+        _ => "the object",
     }
 }
 

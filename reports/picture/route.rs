@@ -68,6 +68,9 @@ pub struct Scene {
     pub labels: Vec<Rect>,
 }
 
+/// Half the distance that arrows side by side would rather keep, so that their numbers do not cover each other.
+const APART: f64 = 12.0;
+
 /// How far above its boxes an arrow between two operations of one row may run.
 const ABOVE: [f64; 3] = [24.0, 30.0, 16.0];
 
@@ -132,6 +135,8 @@ impl Scene {
                 let same_way = (segment.x1 - segment.x0 < 0.5) == (other.x1 - other.x0 < 0.5);
                 if same_way && segment.grown(4.0).hits(&other.grown(3.5)) {
                     cost += 80.0;
+                } else if same_way && segment.grown(APART).hits(&other.grown(APART)) {
+                    cost += 6.0;
                 } else if !same_way && segment.grown(0.5).hits(&other) {
                     cost += 12.0;
                 }

@@ -48,6 +48,8 @@ function describe(i) {
     ['sent', moment(ops.start[i])],
     ['answered', ops.open[i] || outcome(i) === 2 ? '' : moment(ops.end[i])],
     ['lines', line(i) ? line(i) + (back(i) ? ' and ' + back(i) : '') : ''],
+    ['primary', H.roles.filter(r => r.from <= ops.end[i] && (r.to ?? H.length) >= ops.start[i]).map(r => `${r.node} (term ${r.term})`).join(', ')],
+    ['stalled', H.stalls.some(([from, to]) => from <= ops.end[i] && to >= ops.start[i]) ? 'the controller stood still meanwhile' : ''],
     ['during', during.map(f => `${f.kind} ${f.what}`).join('; ')],
   ].filter(fact => fact[1] !== '');
   const list = make('dl', {}, ...facts.map(([term, text]) => make('div', {}, make('dt', {}, term), make('dd', {}, text))));

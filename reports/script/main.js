@@ -78,7 +78,7 @@ function build() {
   buttons.append(button('−', 'zoom out', () => zoom(1.6)), button('+', 'zoom in', () => zoom(1 / 1.6)), button('keys', '?', () => help.showModal()));
   const bar = make('div', { class: 'bar', role: 'search' }, filterBox, found, grouping, make('span', { class: 'check' }, focusBox, focusLabel), buttons);
   const notes = [];
-  if (H.n < H.total) notes.push(`${count(H.n)} of ${count(H.total)} operations are in this page: those of the keys in question, and those within a second of a fault or an anomaly. The strip on top counts all.`);
+  if (H.n < H.total) notes.push(`${count(H.n)} of ${count(H.total)} operations are in this page: those of the keys in question, and those within a second of a fault or an anomaly; the others are summed up in the strip on top. perjury report --all makes a page with all of them.`);
   if (H.cut < 256) notes.push(`Values longer than ${H.cut} characters are cut here; the history has all of them.`);
   const browser = make('div', { class: 'browse' }, bar, overview, heading, scroller, panel, table, ...notes.map(text => make('p', { class: 'note' }, text)));
   const section = $('#timeline');
@@ -117,6 +117,7 @@ function under(e) {
 }
 
 function listen() {
+  brush(overview);
   let drag = null;
   const pointers = new Map();
   canvas.addEventListener('pointerdown', e => {
@@ -266,6 +267,7 @@ async function start() {
   themeButton();
   document.querySelectorAll('main table').forEach(sortable);
   chartLinks();
+  copyButtons();
   if (!source) return;
   if (!('DecompressionStream' in window)) {
     say('This browser cannot unpack the operations in this page (it has no DecompressionStream), so the timeline below does not move. Chromium 103, Firefox 113 and Safari 16.4 can.');
@@ -285,6 +287,7 @@ async function start() {
     draw();
     window.perjury.ready = performance.now();
     scatter();
+    traceLink();
     (window.requestIdleCallback || setTimeout)(() => { if (unpack) unpack(); });
     document.dispatchEvent(new Event('timeline'));
   } catch (e) {

@@ -108,9 +108,23 @@ function lanes() {
   return [out, free.length];
 }
 
+// Who was primary in the part that is shown; two at a time take two lanes.
+function reigns() {
+  const out = [], free = [];
+  for (const role of H.roles) {
+    const to = role.to ?? H.length;
+    if (to < view.from || role.from > view.to) continue;
+    let lane = free.findIndex(end => end <= role.from);
+    if (lane < 0) lane = Math.min(free.length, LANES - 1);
+    free[lane] = Math.max(free[lane] ?? 0, to);
+    out.push({ role, lane });
+  }
+  return [out, free.length];
+}
+
 function drawHeading(canvas) {
-  const [shown, many] = lanes();
-  const height = 22 + many * LANE;
+  const [shown, many] = lanes(), [roles, deep] = reigns();
+  const height = 22 + (many + deep) * LANE;
   const [g, width] = prepare(canvas, height);
   const right = width - RIGHT, k = scale(width);
   const x = t => LEFT + (t - view.from) * k;
@@ -137,6 +151,33 @@ function drawHeading(canvas) {
     g.fillStyle = colours[fault.look + 't'];
     const text = fitted(g, fault.kind + ' ' + fault.what, to - from - 10);
     if (text) g.fillText(text, from + 5, y + LANE / 2 - 0.5);
+  }
+  if (deep) {
+    g.font = '11px ' + colours.sans;
+    g.textAlign = 'right';
+    g.fillStyle = colours.mut;
+    g.fillText('primary', LEFT - 9, 20 + many * LANE + LANE / 2);
+    g.textAlign = 'left';
+  }
+  for (const { role, lane } of roles) {
+    const from = Math.max(LEFT, x(role.from)), to = Math.min(right, x(role.to ?? H.length));
+    const y = 20 + (many + lane) * LANE;
+    rounded(g, from, y, Math.max(1.5, to - from), LANE - 2);
+    g.fillStyle = colours.line2;
+    g.fill();
+    g.lineWidth = 1;
+    g.strokeStyle = colours.line;
+    g.stroke();
+    g.fillStyle = colours.mut;
+    const text = fitted(g, role.node + ' · term ' + role.term, to - from - 10);
+    if (text) g.fillText(text, from + 5, y + LANE / 2 - 0.5);
+  }
+  // Where the controller itself stood still, nothing can be told of the system.
+  for (const [from, to] of H.stalls) {
+    const left = Math.max(LEFT, x(from)), end = Math.min(right, Math.max(x(from) + 2, x(to)));
+    if (end <= LEFT || left >= right) continue;
+    g.fillStyle = colours.unkln;
+    g.fillRect(left, height - 3, end - left, 3);
   }
 }
 

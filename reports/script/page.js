@@ -52,6 +52,47 @@ function sortable(table) {
   });
 }
 
+// The terminal's form of an anomaly, for a bug report.
+function copyButtons() {
+  document.querySelectorAll('.proof').forEach(card => {
+    const text = $('details pre', card), buttons = $('h2 .buttons', card);
+    if (!text || !buttons) return;
+    const button = make('button', { type: 'button', onclick: async () => {
+      try {
+        await navigator.clipboard.writeText(text.textContent);
+        button.textContent = 'copied';
+        setTimeout(() => button.textContent = 'copy as text', 1500);
+      } catch (e) {
+        // A browser that gives no clipboard away: the text is shown and marked instead.
+        text.closest('details').open = true;
+        getSelection().selectAllChildren(text);
+      }
+    } }, 'copy as text');
+    buttons.prepend(button);
+  });
+}
+
+// The run for Perfetto or chrome://tracing: made of what the page holds, when somebody asks.
+function traceLink() {
+  const list = $('#data .files');
+  if (!list || !H || !H.n) return;
+  const micros = t => H.timed ? (t * H.unit) / 1e3 : t;
+  const row = (pid, tid, name, from, to, args) => ({ ph: 'X', pid, tid, name, ts: micros(from), dur: Math.max(0, micros(to - from)), args });
+  const link = make('a', { class: 'button', download: 'trace.json', href: '#data', onclick: () => {
+    const events = [[1, 'clients'], [2, 'faults'], [3, 'primary']].map(([pid, text]) => ({ ph: 'M', pid, tid: 0, name: 'process_name', args: { name: text } }));
+    H.rows.forEach((first, tid) => events.push({ ph: 'M', pid: 1, tid, name: 'thread_name', args: { name: 'client ' + first } }));
+    for (let i = 0; i < H.n; i++) {
+      events.push(row(1, ops.row[i], (key(i) ? key(i) + ': ' : '') + words(i), ops.start[i], ops.end[i],
+        { outcome: OUTCOMES[outcome(i)], node: node(i), line: line(i), error: error(i) }));
+    }
+    for (const f of H.faults) events.push(row(2, f.id, f.kind + ' ' + f.what, f.from, f.to ?? H.length, {}));
+    for (const r of H.roles) events.push(row(3, 1, r.node + ' · term ' + r.term, r.from, r.to ?? H.length, {}));
+    if (link.href.startsWith('blob:')) URL.revokeObjectURL(link.href);
+    link.href = URL.createObjectURL(new Blob([JSON.stringify({ displayTimeUnit: 'ms', traceEvents: events })], { type: 'application/json' }));
+  } }, 'trace.json');
+  list.append(make('li', {}, link, ' ', make('small', {}, 'for Perfetto')));
+}
+
 // Each chart as a file: with the colours that it has now, for alone it has no style sheet.
 function chartLinks() {
   const list = $('#data .files');

@@ -33,6 +33,8 @@ pub enum ProgressArg {
     Bar,
     /// A line every ten seconds, and one for each event.
     Lines,
+    /// A line of JSON every second, and one for each event.
+    Json,
     /// Nothing.
     None,
 }

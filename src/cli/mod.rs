@@ -59,6 +59,9 @@ pub enum Command {
         /// The directory with the histories and `kinds.tsv`, which says how each is judged.
         #[arg(default_value = "reports/gallery/kinds", value_name = "DIR")]
         dir: PathBuf,
+        /// Write every page, also where only the script or the style sheet differs.
+        #[arg(long)]
+        all: bool,
     },
     /// Turn a history into another format.
     Convert(ConvertArgs),
@@ -325,6 +328,9 @@ pub struct ReportArgs {
     /// Where to write the page: in the run directory, or `<history>.html` in the current one, unless told.
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
+    /// Put every operation into the page, however many there are: above 1.5 million it holds those that matter most.
+    #[arg(long)]
+    pub all: bool,
     #[command(flatten)]
     pub read: ReadArgs,
     #[command(flatten)]

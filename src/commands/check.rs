@@ -125,11 +125,9 @@ pub fn one(
         show::write_certificate(file, &certificate)?;
     }
     let results = concluded.results;
-    if let Some(file) = &args.report {
-        show::write_page(file, &results, &subject.history)?;
-    }
+    let report = args.report.as_deref().filter(|file| show::page_beside(file, &results, &subject.history));
     let (verdict, further) = (results.verdict, to_go_on(args, path, &results));
-    let paths = paths(&results, args.report.as_deref());
+    let paths = paths(&results, report);
     sink.take(results, paths, Some(&subject.history))?;
     if let Some(command) = further.filter(|_| sink.for_people() && !args.quiet) {
         eprintln!("to go on: {command}");

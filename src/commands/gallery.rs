@@ -3,6 +3,8 @@
 //! ```text
 //!   kinds.tsv  stale-read  register  linearizable      stale-read.jsonl ──▶ judge ──▶ stale-read.html
 //! ```
+//! A page is written where it says or shows something else than before. Each holds all that it needs, so that a change
+//! of the script or the style sheet alone would write all of them: they keep those that they were made with.
 //! A kind without a history is an error, and so is a history that shows another kind: the gallery is complete or not made.
 
 use crate::exit::{self, Failure};
@@ -17,11 +19,11 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-/// Writes `<kind>.html` for every kind, and `README.md` that lists them.
+/// Writes `<kind>.html` for every kind that shows something new (every one, with `all`), and `README.md` that lists them.
 ///
 /// # Errors
 /// A kind without a line in `kinds.tsv` or with a history of another kind (65), and what [`show::write_page`] meets.
-pub fn run(dir: &Path, signals: &Signals) -> Result<u8, Failure> {
+pub fn run(dir: &Path, all: bool, signals: &Signals) -> Result<u8, Failure> {
     let table = dir.join("kinds.tsv");
     let text = fs::read_to_string(&table).map_err(|error| wrong(format!("{}: {error}", table.display())))?;
     let mut list = String::from(
@@ -33,7 +35,7 @@ pub fn run(dir: &Path, signals: &Signals) -> Result<u8, Failure> {
         else {
             return Err(wrong(format!("{}: no line says how {} is judged", table.display(), kind.name)));
         };
-        page(dir, kind, model, property, signals)?;
+        page(dir, kind, model, property, all, signals)?;
         let name = kind.name;
         list.push_str(&format!(
             "| [{name}]({name}.html) | {} | [{name}.jsonl]({name}.jsonl) | {model}, {property} |\n",
@@ -46,7 +48,14 @@ pub fn run(dir: &Path, signals: &Signals) -> Result<u8, Failure> {
     Ok(exit::HOLDS)
 }
 
-fn page(dir: &Path, kind: &Kind, model: &str, property: &str, signals: &Signals) -> Result<(), Failure> {
+fn page(
+    dir: &Path,
+    kind: &Kind,
+    model: &str,
+    property: &str,
+    all: bool,
+    signals: &Signals,
+) -> Result<(), Failure> {
     let file = dir.join(format!("{}.jsonl", kind.name));
     let mut history = history::read_file(&file, &ReadOptions::default()).map_err(subject::read_failure)?;
     // The page must be the same wherever it is made.
@@ -70,7 +79,14 @@ fn page(dir: &Path, kind: &Kind, model: &str, property: &str, signals: &Signals)
     if found != kind.name {
         return Err(wrong(format!("{}: shows {found}, not {}", file.display(), kind.name)));
     }
-    show::write_page(&dir.join(format!("{}.html", kind.name)), &results, &history)
+    let path = dir.join(format!("{}.html", kind.name));
+    let page = show::page(&path, &results, &history)?;
+    let before = fs::read_to_string(&path).unwrap_or_default().replace("\r\n", "\n");
+    if !all && reports::shown(&before) == reports::shown(&page) {
+        return Ok(());
+    }
+    fs::write(&path, page)
+        .map_err(|error| Failure::new(exit::RESULTS, format!("{}: writing: {error}", path.display())))
 }
 
 /// Takes out what depends on the machine and the day, and on which method decides what.

@@ -38,6 +38,7 @@ pub fn run(args: &MergeArgs, signals: &Signals) -> Result<u8, Failure> {
         question.inform.clear();
     }
     let mut found = whole.found();
+    let mut report = None;
     let results = match history {
         Some(path) => {
             let read = ReadArgs {
@@ -56,9 +57,8 @@ pub fn run(args: &MergeArgs, signals: &Signals) -> Result<u8, Failure> {
             }
             found.inform(&mut subject.history, &question, &signals.stop, args.quiet)?;
             let Concluded { results, .. } = found.conclude(&subject.history, &question, whole.background());
-            if let Some(file) = &args.report {
-                show::write_page(file, &results, &subject.history)?;
-            }
+            report =
+                args.report.as_deref().filter(|file| show::page_beside(file, &results, &subject.history));
             results
         }
         None => whole.conclude_alone(
@@ -70,7 +70,7 @@ pub fn run(args: &MergeArgs, signals: &Signals) -> Result<u8, Failure> {
         show::write_results(file, &results)?;
     }
     let verdict = results.verdict;
-    let paths = check::paths(&results, args.report.as_deref());
+    let paths = check::paths(&results, report);
     sink.take(results, paths, None)?;
     sink.finish()?;
     Ok(if signals.stopped() { exit::INTERRUPTED } else { exit::code(verdict) })

@@ -28,7 +28,11 @@ pub fn run(args: &ReportArgs, signals: &Signals) -> Result<u8, Failure> {
             PathBuf::from(format!("{}.html", if stem == "-" { "history" } else { &stem }))
         }
     };
-    show::write_page(&file, &results, &subject.history)?;
+    let history = &subject.history;
+    show::write_drawn(&file, || match args.all {
+        true => reports::html_of_all(&results, history),
+        false => reports::html(&results, history),
+    })?;
     show::out(&format!("{}\n", file.display()));
     Ok(exit::HOLDS)
 }

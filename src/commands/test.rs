@@ -161,6 +161,7 @@ fn resolve(args: TestArgs) -> Result<Resolved, Failure> {
         None | Some(ProgressArg::Auto) => ProgressMode::Auto,
         Some(ProgressArg::Bar) => ProgressMode::Bar,
         Some(ProgressArg::Lines) => ProgressMode::Lines,
+        Some(ProgressArg::Json) => ProgressMode::Json,
         Some(ProgressArg::None) => ProgressMode::Quiet,
     };
     let asked = conclude::question(workload, Duration::ZERO)?;
@@ -280,11 +281,20 @@ fn lines(config: &RunConfig, resolved: &Resolved) -> Vec<(String, toml::Value)> 
     let (place, tables) = place::lines(config);
     lines.splice(2..2, place);
     lines.extend(tables);
-    let with: toml::Table = config.with.iter().map(|(key, value)| (key.clone(), text(value))).collect();
+    let with: toml::Table =
+        config.with.iter().map(|(key, value)| (key.clone(), text(shown(key, value)))).collect();
     if !with.is_empty() {
         lines.push(("with", toml::Value::Table(with)));
     }
     lines.into_iter().map(|(key, value)| (key.to_string(), value)).collect()
+}
+
+/// The value of an option of a system, as it may stand in files and reports that are passed on: no secret.
+fn shown<'a>(name: &str, value: &'a str) -> &'a str {
+    let name = name.to_lowercase();
+    let within = ["pass", "secret", "credential"].iter().any(|word| name.contains(word));
+    let last = name.rsplit(['-', '_']).next().unwrap_or_default();
+    if within || matches!(last, "token" | "key" | "apikey") { "***" } else { value }
 }
 
 fn toml(lines: &[(String, toml::Value)]) -> String {
@@ -336,7 +346,7 @@ fn command(config: &RunConfig, resolved: &Resolved) -> String {
     };
     let span = |d: Duration| crate::cli::parse::Span(d).to_string();
     for (key, value) in &config.with {
-        flag(true, "with", quoted(&format!("{key}={value}")));
+        flag(true, "with", quoted(&format!("{key}={}", shown(key, value))));
     }
     flag(config.concurrency != 2 * config.nodes, "concurrency", config.concurrency.to_string());
     flag(config.rate != usual.rate, "rate", config.rate.to_string());
@@ -363,4 +373,19 @@ fn command(config: &RunConfig, resolved: &Resolved) -> String {
         text.push_str(" --fail-fast");
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shown;
+
+    #[test]
+    fn what_looks_like_a_secret_is_written_nowhere() {
+        for name in ["password", "DB_PASSWORD", "api-key", "access_token", "client-secret", "passphrase"] {
+            assert_eq!(shown(name, "hunter2"), "***", "{name}");
+        }
+        for name in ["reads", "keys", "tokens", "monkey", "lease"] {
+            assert_eq!(shown(name, "10"), "10", "{name}");
+        }
+    }
 }

@@ -20,7 +20,26 @@ pub struct Desk {
     recorder: Arc<Recorder>,
     inner: Mutex<Inner>,
     /// What is in force, for whoever only wants to show it: `inner` is held while a probe waits for its answer.
-    shown: Mutex<BTreeMap<FaultId, (String, Instant)>>,
+    shown: Mutex<BTreeMap<FaultId, Shown>>,
+}
+
+/// A fault in force, for the display.
+struct Shown {
+    what: String,
+    since: Instant,
+    /// How long it is meant to last.
+    length: Option<Duration>,
+}
+
+/// A fault in force, as the display shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InForce {
+    /// Its kind and what it did: `clock n3 +30 s`.
+    pub what: String,
+    /// Since when.
+    pub age: Duration,
+    /// How much longer it is meant to last, if somebody has planned that.
+    pub left: Option<Duration>,
 }
 
 #[derive(Default)]
@@ -59,7 +78,7 @@ impl Desk {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn shown(&self) -> MutexGuard<'_, BTreeMap<FaultId, (String, Instant)>> {
+    fn shown(&self) -> MutexGuard<'_, BTreeMap<FaultId, Shown>> {
         self.shown.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -83,7 +102,7 @@ impl Desk {
         let what = injected.clone().unwrap_or_else(|error| format!("failed: {error}"));
         let time = self.write(kind, Some(id), Some(Phase::Inject), &what).unwrap_or(before);
         let since = Instant::now();
-        self.shown().insert(id, (format!("{kind} {what}"), since));
+        self.shown().insert(id, Shown { what: format!("{kind} {what}"), since, length: None });
         inner.records.push(FaultRecord {
             id,
             kind: kind.to_string(),
@@ -245,9 +264,21 @@ impl Desk {
         self.inner().hits.clone()
     }
 
-    /// A short description of what is in force: `kind what`, with the time since. Waits for nobody.
-    pub fn in_force(&self) -> Vec<(String, Duration)> {
-        self.shown().values().map(|(what, since)| (what.clone(), since.elapsed())).collect()
+    /// How long a fault is meant to last; only shown.
+    pub fn lasts(&self, id: FaultId, length: Duration) {
+        if let Some(shown) = self.shown().get_mut(&id) {
+            shown.length = Some(length);
+        }
+    }
+
+    /// What is in force. Waits for nobody.
+    pub fn in_force(&self) -> Vec<InForce> {
+        let in_force = |shown: &Shown| {
+            let age = shown.since.elapsed();
+            let left = shown.length.map(|length| length.saturating_sub(age));
+            InForce { what: shown.what.clone(), age, left }
+        };
+        self.shown().values().map(in_force).collect()
     }
 
     /// An event of the nemesis that is no phase of a fault: `trigger`, `role`.
@@ -260,6 +291,13 @@ impl Desk {
         let mut event = self.made(f, None, None, value);
         event.node = self.names().get(node).cloned();
         // A history that cannot be written is found out by the run itself.
+        let _ = self.recorder.record(event);
+    }
+
+    /// That the controller itself stood still for so long, until now.
+    pub fn stall(&self, length: Duration) {
+        let length = i64::try_from(length.as_nanos()).unwrap_or(i64::MAX);
+        let event = Event { value: Value::Int(length), ..self.made(history::STALL, None, None, "") };
         let _ = self.recorder.record(event);
     }
 

@@ -154,8 +154,9 @@ pub fn run(config: &RunConfig, dir: &Path, stop: &Arc<AtomicBool>) -> Result<Run
         .map_err(|error| StageError::Write(format!("{}: creating: {error}", path.display())))?;
     let mut stage = Stage::start(&config.stage(), dir)?;
     let title = format!(
-        "perjury test · {} ×{} · {} · {} clients · seed {}",
+        "perjury test · {} {} ×{} · {} · {} clients · seed {}",
         config.system.name(),
+        reports::clean_to(&stage.running().version(), 24),
         config.nodes,
         config.workload.name(),
         config.concurrency,

@@ -261,6 +261,7 @@ impl Haunting<'_> {
                 self.progress.event(&format!("{} {what}", planned.wanted.kind));
                 let now = Instant::now();
                 let length = planned.length;
+                desk.lasts(id, length);
                 self.active.push(Active {
                     id,
                     since: now,
@@ -394,15 +395,19 @@ impl Haunting<'_> {
         }
         self.roles_at = Instant::now();
         let primaries: BTreeSet<(usize, u64)> = self.stage.primaries().into_iter().collect();
-        if primaries.is_empty() || self.primaries.as_ref() == Some(&primaries) {
+        // A system without the role never has one; that there is none any more is worth a line.
+        let before = self.primaries.as_ref();
+        if before == Some(&primaries) || (primaries.is_empty() && before.is_none()) {
             return;
         }
         let names = self.stage.desk().names();
-        let words: Vec<String> =
-            primaries.iter().map(|(n, term)| format!("{} is primary in term {term}", names[*n])).collect();
-        self.stage.desk().event("role", None, &words.join(", "));
+        let named: Vec<(String, u64)> =
+            primaries.iter().map(|(n, term)| (names[*n].clone(), *term)).collect();
+        let words = history::role_text(&named);
+        self.stage.desk().event(history::ROLE, None, &words);
+        self.progress.primaries(named.into_iter().map(|(node, _)| node).collect());
         if self.primaries.is_some() {
-            self.progress.event(&words.join(", "));
+            self.progress.event(&words);
         }
         self.primaries = Some(primaries);
     }

@@ -1,11 +1,13 @@
 //! What is shown on stderr while a run goes on: redrawn in place on a terminal, a line now and then elsewhere; and
 //! `run.log`, with every event.
 
+use super::desk::InForce;
 use super::keys::Wishes;
 use super::recorder::{Recorder, Tally};
 use crate::follow::Caught;
 use crate::judging::grouped;
 use crate::screen::{Block, drawable, sparkline};
+use serde_json::{Value as Json, json};
 use std::fs::File;
 use std::io::Write;
 use std::sync::atomic::Ordering;
@@ -22,6 +24,8 @@ pub enum ProgressMode {
     Bar,
     /// A line now and then, and one for each event.
     Lines,
+    /// The same as JSON, every second.
+    Json,
     /// Nothing.
     Quiet,
 }
@@ -32,7 +36,7 @@ impl ProgressMode {
         match self {
             ProgressMode::Auto => drawable(),
             ProgressMode::Bar => true,
-            ProgressMode::Lines | ProgressMode::Quiet => false,
+            ProgressMode::Lines | ProgressMode::Json | ProgressMode::Quiet => false,
         }
     }
 }
@@ -41,6 +45,7 @@ impl ProgressMode {
 pub struct Progress {
     inner: Mutex<Inner>,
     bar: bool,
+    json: bool,
     quiet: bool,
     wishes: Arc<Wishes>,
 }
@@ -61,12 +66,15 @@ struct Inner {
     paused: bool,
     /// Up to what time everything was judged, if it is judged meanwhile.
     checked: Option<i64>,
+    /// Who says that it is primary.
+    primaries: Vec<String>,
     found: u64,
     last_found: Option<String>,
 }
 
 const REDRAW: Duration = Duration::from_millis(100);
 const LINE: Duration = Duration::from_secs(10);
+const SECOND: Duration = Duration::from_secs(1);
 const RATE: Duration = Duration::from_millis(500);
 /// A node that has not answered for so long is silent.
 const SILENT: i64 = 1_000_000_000;
@@ -97,12 +105,14 @@ impl Progress {
             keys: false,
             paused: false,
             checked: None,
+            primaries: Vec::new(),
             found: 0,
             last_found: None,
         };
         Progress {
             inner: Mutex::new(inner),
             bar: mode.in_place(),
+            json: mode == ProgressMode::Json,
             quiet: mode == ProgressMode::Quiet,
             wishes: wishes.clone(),
         }
@@ -130,6 +140,11 @@ impl Progress {
     /// Whether faults wait.
     pub fn paused(&self, paused: bool) {
         self.inner().paused = paused;
+    }
+
+    /// Who says that it is primary.
+    pub fn primaries(&self, nodes: Vec<String>) {
+        self.inner().primaries = nodes;
     }
 
     /// Everything up to that time was judged.
@@ -164,18 +179,25 @@ impl Progress {
         let line = format!("{:8.3} s  {text}", inner.started.elapsed().as_secs_f64());
         // What cannot be logged is in the history, too; if that cannot be written either, the run ends.
         let _ = writeln!(inner.log, "{line}");
-        if !self.quiet && !self.bar {
+        if self.json {
+            let at = inner.started.elapsed().as_secs_f64();
+            let _ = inner.block.line(&json!({"event": "happened", "at": at, "what": text}).to_string());
+        } else if !self.quiet && !self.bar {
             let _ = inner.block.line(&line);
         }
     }
 
     /// Shows the state of affairs, if it is time to.
-    pub fn show(&self, recorder: &Recorder, in_force: &[(String, Duration)]) {
+    pub fn show(&self, recorder: &Recorder, in_force: &[InForce]) {
         if self.quiet {
             return;
         }
         let mut inner = self.inner();
-        let every = if self.bar { REDRAW } else { LINE };
+        let every = match (self.bar, self.json) {
+            (true, _) => REDRAW,
+            (false, true) => SECOND,
+            (false, false) => LINE,
+        };
         let last = inner.drawn.unwrap_or(inner.started);
         if last.elapsed() < every && !self.wishes.status.swap(false, Ordering::SeqCst) {
             return;
@@ -187,6 +209,9 @@ impl Progress {
         let _ = if self.bar {
             let lines = inner.lines(&tally, now, in_force);
             inner.block.draw(&lines)
+        } else if self.json {
+            let line = inner.json(&tally, now, in_force);
+            inner.block.line(&line)
         } else {
             inner.line(&tally, in_force)
         };
@@ -198,18 +223,24 @@ impl Progress {
     }
 }
 
-/// Median, 99th of 100, and largest, of recent latencies, as text.
-fn latencies(tally: &Tally) -> String {
+/// Median, 99th of 100, and largest, of recent latencies, in nanoseconds; none before the first answer.
+fn quantiles(tally: &Tally) -> Option<[u64; 3]> {
     let mut recent = tally.recent.clone();
     recent.sort_unstable();
-    let Some(max) = recent.last() else { return "no answers yet".to_string() };
+    let at = |share: f64| recent.get((recent.len().saturating_sub(1) as f64 * share) as usize).copied();
+    Some([at(0.5)?, at(0.99)?, at(1.0)?])
+}
+
+/// The same as text.
+fn latencies(tally: &Tally) -> String {
+    let Some(quantiles) = quantiles(tally) else { return "no answers yet".to_string() };
     let ms = |ns: u64| match ns {
         0..10_000_000 => format!("{:.1} ms", ns as f64 / 1e6),
         10_000_000..1_000_000_000 => format!("{} ms", ns / 1_000_000),
         _ => format!("{:.1} s", ns as f64 / 1e9),
     };
-    let at = |share: f64| ms(recent[((recent.len() - 1) as f64 * share) as usize]);
-    format!("p50 {}   p99 {}   max {}", at(0.5), at(0.99), ms(*max))
+    let [p50, p99, max] = quantiles.map(ms);
+    format!("p50 {p50}   p99 {p99}   max {max}")
 }
 
 fn clock(d: Duration) -> String {
@@ -228,11 +259,14 @@ fn outcomes(tally: &Tally) -> String {
     )
 }
 
-/// `n1 ok   n2 silent for 3.2 s`
-fn nodes(tally: &Tally, now: i64) -> String {
-    let told = |(node, last): (&String, &i64)| match now - last {
-        ago if ago < SILENT => format!("{} ok", reports::clean_to(node, 20)),
-        ago => format!("{} silent for {:.1} s", reports::clean_to(node, 20), ago as f64 / 1e9),
+/// `n1 ok (primary)   n2 silent for 3.2 s`
+fn nodes(tally: &Tally, now: i64, primaries: &[String]) -> String {
+    let told = |(node, last): (&String, &i64)| {
+        let role = if primaries.contains(node) { " (primary)" } else { "" };
+        match now - last {
+            ago if ago < SILENT => format!("{} ok{role}", reports::clean_to(node, 20)),
+            ago => format!("{} silent for {:.1} s{role}", reports::clean_to(node, 20), ago as f64 / 1e9),
+        }
     };
     let mut parts: Vec<String> = tally.nodes.iter().take(NODES_MAX).map(told).collect();
     if tally.nodes.len() > NODES_MAX {
@@ -241,6 +275,13 @@ fn nodes(tally: &Tally, now: i64) -> String {
         parts.push(format!("and {} more, {silent} of them silent", rest().count()));
     }
     parts.join("   ")
+}
+
+/// `clock n3 +30 s for 1.2 s, ends in 2.8 s`
+fn told(fault: &InForce) -> String {
+    let left = fault.left.filter(|left| !left.is_zero());
+    let ends = left.map_or(String::new(), |left| format!(", ends in {:.1} s", left.as_secs_f64()));
+    format!("{} for {:.1} s{ends}", fault.what, fault.age.as_secs_f64())
 }
 
 impl Inner {
@@ -255,7 +296,7 @@ impl Inner {
         }
     }
 
-    fn lines(&self, tally: &Tally, now: i64, in_force: &[(String, Duration)]) -> Vec<String> {
+    fn lines(&self, tally: &Tally, now: i64, in_force: &[InForce]) -> Vec<String> {
         let rate = self.rates.last().copied().unwrap_or(0.0);
         let elapsed = self.started.elapsed();
         let left = self.limit.saturating_sub(elapsed);
@@ -279,14 +320,13 @@ impl Inner {
             Some((kind, at)) => format!("      next: {kind} at {:.1} s", at.as_secs_f64()),
             None => String::new(),
         };
-        let mut faults: Vec<String> =
-            in_force.iter().map(|(what, age)| format!("{what} for {:.1} s", age.as_secs_f64())).collect();
+        let mut faults: Vec<String> = in_force.iter().map(told).collect();
         if faults.is_empty() {
             faults.push("none".to_string());
         }
         lines.push(format!("  faults   {}{next}", faults.join("; ")));
         if !tally.nodes.is_empty() {
-            lines.push(format!("  nodes    {}", nodes(tally, now)));
+            lines.push(format!("  nodes    {}", nodes(tally, now, &self.primaries)));
         }
         if let Some(time) = self.checked {
             let found = match (&self.last_found, self.found) {
@@ -303,9 +343,31 @@ impl Inner {
         lines
     }
 
-    fn line(&mut self, tally: &Tally, in_force: &[(String, Duration)]) -> std::io::Result<()> {
+    /// The state of affairs as one line of JSON.
+    fn json(&self, tally: &Tally, now: i64, in_force: &[InForce]) -> String {
+        let seconds = |ns: i64| ns as f64 / 1e9;
+        let latency = quantiles(tally).map(|[p50, p99, max]| json!({"p50": p50, "p99": p99, "max": max}));
+        let fault = |f: &InForce| json!({"what": f.what, "for": f.age.as_secs_f64(), "left": f.left.map(|left| left.as_secs_f64())});
+        let nodes: Vec<Json> = tally
+            .nodes
+            .iter()
+            .map(|(node, last)| {
+                json!({"node": node, "silent": seconds(now - last), "primary": self.primaries.contains(node)})
+            })
+            .collect();
+        json!({
+            "event": "progress", "at": seconds(now), "of": self.limit.as_secs_f64(), "phase": self.phase,
+            "invoked": tally.invoked, "ok": tally.ok, "fail": tally.fail, "info": tally.info,
+            "rate": self.rates.last(), "latency_ns": latency,
+            "faults": in_force.iter().map(fault).collect::<Vec<Json>>(), "nodes": nodes,
+            "checked": self.checked.map(seconds), "violations": self.found,
+        })
+        .to_string()
+    }
+
+    fn line(&mut self, tally: &Tally, in_force: &[InForce]) -> std::io::Result<()> {
         let at = self.started.elapsed().as_secs_f64();
-        let faults: Vec<&str> = in_force.iter().map(|(what, _)| what.as_str()).collect();
+        let faults: Vec<&str> = in_force.iter().map(|fault| fault.what.as_str()).collect();
         let faults = if faults.is_empty() { "none".to_string() } else { faults.join("; ") };
         let (invoked, outcomes, latencies) = (tally.invoked, outcomes(tally), latencies(tally));
         self.block.line(&format!("{at:8.3} s  {invoked} ops   {outcomes}   {latencies}   faults: {faults}"))

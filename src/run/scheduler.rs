@@ -13,6 +13,10 @@ const REST: Duration = Duration::from_millis(100);
 /// The loop wakes up at least so often, to look whether it shall end.
 const WAKE: Duration = Duration::from_millis(50);
 
+/// A turn of the loop that takes so much longer than it may wait was one in which the controller stood still: nothing
+/// was sent although it was due, and latencies across it are too long.
+const STALL: Duration = Duration::from_millis(100);
+
 /// Why the loop ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ended {
@@ -67,7 +71,13 @@ impl<'a> Scheduler<'a> {
         stop: &dyn Fn() -> bool,
     ) -> Ended {
         let end = Instant::now() + limit;
+        let mut turned = Instant::now();
         loop {
+            let turn = turned.elapsed();
+            turned = Instant::now();
+            if turn > WAKE + STALL {
+                self.stage.desk().stall(turn);
+            }
             // Completions first: a call that is handed out before they are told would overlap them for no reason.
             while let Ok(answer) = self.answers.try_recv() {
                 self.take(&answer, generator);
@@ -91,7 +101,7 @@ impl<'a> Scheduler<'a> {
                     let seat = &mut self.seats[ask.worker];
                     seat.busy = true;
                     let timeout = ask.timeout.unwrap_or(self.stage.op_timeout());
-                    self.stage.call_to(seat.session, ask.call, timeout, &self.reply);
+                    self.stage.call_to(seat.session, ask.call, timeout, ask.due, &self.reply);
                 }
                 Next::Wait(until) => {
                     let wait = until.map_or(WAKE, |at| {

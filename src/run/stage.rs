@@ -254,13 +254,20 @@ impl Stage {
     /// Does not wait.
     pub fn call(&self, session: Session, call: Call, timeout: Duration) -> Handle {
         let (reply, answer) = channel();
-        self.send(session, Job::Call(call, timeout, reply));
+        self.send(session, Job::Call(call, timeout, None, reply));
         Handle { answer }
     }
 
-    /// The same, with the answer sent to `reply`.
-    pub fn call_to(&self, session: Session, call: Call, timeout: Duration, reply: &Sender<Answer>) {
-        self.send(session, Job::Call(call, timeout, reply.clone()));
+    /// The same, with the answer sent to `reply`, and when it was meant to be made written into the history.
+    pub fn call_to(
+        &self,
+        session: Session,
+        call: Call,
+        timeout: Duration,
+        due: Option<i64>,
+        reply: &Sender<Answer>,
+    ) {
+        self.send(session, Job::Call(call, timeout, due, reply.clone()));
     }
 
     /// Hears every event from now on.

@@ -2,7 +2,7 @@
 
 use super::desk::Hit;
 use history::results::FaultRecord;
-use history::{Applied, History, NEVER, NO_TIME, Op, Outcome, Value, ValueId};
+use history::{Applied, FaultEvent, History, NEVER, NO_TIME, Op, Outcome, Value, ValueId};
 use std::collections::{BTreeMap, HashMap};
 use workloads::Workload;
 
@@ -169,7 +169,10 @@ impl Seen<'_> {
             .collect();
         let changed = |fault: &&FaultRecord| {
             let until = fault.healed.unwrap_or(i64::MAX).saturating_add(ROLE_NS);
-            self.history.faults.iter().any(|e| e.f == "role" && e.time > fault.injected && e.time <= until)
+            let within = |e: &&FaultEvent| e.time > fault.injected && e.time <= until;
+            // That nobody is primary any more is no move.
+            let moved = |e: &FaultEvent| history::primaries(e).is_some_and(|nodes| !nodes.is_empty());
+            self.history.faults.iter().filter(within).any(moved)
         };
         (!at_primary.is_empty() && !at_primary.iter().any(changed))
             .then(|| "Faults hit the primary, but the role never changed.".to_string())

@@ -65,8 +65,8 @@ impl Processes {
 pub(super) enum Job {
     /// To open a session now.
     Open(Duration, Sender<Result<i64, String>>),
-    /// To make a call.
-    Call(Call, Duration, Sender<Answer>),
+    /// To make a call that was due then.
+    Call(Call, Duration, Option<i64>, Sender<Answer>),
 }
 
 /// What became of a call, as its worker knows it when the deadline is over.
@@ -110,8 +110,8 @@ impl Worker {
                     let opened = self.open(Instant::now() + timeout).map(|()| self.process);
                     let _ = reply.send(opened);
                 }
-                Job::Call(call, timeout, reply) => {
-                    let answer = self.call(call, timeout);
+                Job::Call(call, timeout, due, reply) => {
+                    let answer = self.call(call, timeout, due);
                     let _ = reply.send(answer);
                 }
             }
@@ -135,13 +135,13 @@ impl Worker {
         self.process = processes.after(self.process);
     }
 
-    fn call(&mut self, call: Call, timeout: Duration) -> Answer {
+    fn call(&mut self, call: Call, timeout: Duration, due: Option<i64>) -> Answer {
         if self.client.as_ref().is_some_and(|c| !c.alive()) {
             self.end();
         }
         let process = self.process;
         let open = OpenOp { process, node: self.node, call, common: self.common.clone() };
-        let (completion, completed) = match open.invoke() {
+        let (completion, completed) = match open.invoke(due) {
             Ok(_) => self.send(&open, timeout),
             Err(Unwritten) => {
                 let error = "the history cannot be written".to_string();
@@ -214,8 +214,9 @@ impl OpenOp {
         event
     }
 
-    fn invoke(&self) -> Result<i64, Unwritten> {
-        self.common.recorder.record(self.event(Kind::Invoke, self.call.value.clone()))
+    fn invoke(&self, due: Option<i64>) -> Result<i64, Unwritten> {
+        let event = Event { due, ..self.event(Kind::Invoke, self.call.value.clone()) };
+        self.common.recorder.record(event)
     }
 
     /// A read has no effect: without an answer it did not happen. (Its process ends all the same: the session may

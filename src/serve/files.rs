@@ -73,7 +73,8 @@ impl Dir {
     /// As [`Dir::file`]; it is larger.
     pub fn read(&self, name: &str, max: u64) -> io::Result<(Vec<u8>, Stamp)> {
         let (file, stamp) = self.file(name)?;
-        let mut bytes = Vec::new();
+        // Room for all of it, and for the question whether there is more.
+        let mut bytes = Vec::with_capacity(stamp.size.min(max) as usize + 1);
         file.take(max + 1).read_to_end(&mut bytes)?;
         if bytes.len() as u64 > max {
             return Err(io::Error::other(format!("larger than {max} bytes")));

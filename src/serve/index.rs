@@ -1,9 +1,11 @@
 //! All runs of a store, from their summaries alone: no results and no history is read to list them.
 //!
 //! A summary is written last and never changed, so each is read once; after that, listing costs one look per run.
+//! Both are mostly calls of the system, one run independent of the other, so all processors share them.
 
 use super::files::{Dir, Entry, Stamp};
 use history::summary::Summary;
+use rayon::prelude::*;
 use reports::web::{Group, RunRow, Sort, State};
 use std::collections::{BTreeMap, HashMap};
 use std::io;
@@ -53,59 +55,82 @@ impl Index {
     /// The store cannot be listed. What cannot be read of a run is shown as such.
     pub fn list(&mut self, store: &Dir) -> io::Result<Vec<Arc<Listed>>> {
         self.work = Work { dirs: 1, ..Work::default() };
-        let mut all = Vec::with_capacity(self.seen.len());
-        let mut gone = std::mem::take(&mut self.seen);
+        let mut tests = Vec::new();
         for (test, _) in store.entries()?.into_iter().filter(|(_, kind)| *kind == Entry::Dir) {
             // It may have been removed in between.
             let Ok(dir) = store.dir(&test) else { continue };
             self.work.dirs += 1;
-            for (time, kind) in dir.entries()? {
-                if kind != Entry::Dir {
-                    continue;
-                }
-                let id = format!("{test}/{time}");
-                self.work.looked += 1;
-                let stamp = dir.stamp(&format!("{time}/summary.json"));
-                let kept = gone.remove(&id).filter(|(kept, _)| Some(*kept) == stamp);
-                let listed = match kept {
-                    Some((stamp, listed)) => {
-                        self.seen.insert(id, (stamp, listed.clone()));
-                        Some(listed)
-                    }
-                    None => self.look(&dir, &test, &time, id),
-                };
-                all.extend(listed);
-            }
+            let times = dir.entries()?.into_iter().filter(|(_, kind)| *kind == Entry::Dir);
+            tests.push((test, dir, times.map(|(time, _)| time).collect::<Vec<_>>()));
         }
-        all.sort_by(|a, b| (&b.row.started, &b.row.id).cmp(&(&a.row.started, &a.row.id)));
+        let before = std::mem::take(&mut self.seen);
+        let runs: Vec<(&Dir, &str, &str)> = tests
+            .iter()
+            .flat_map(|(test, dir, times)| times.iter().map(move |time| (dir, test.as_str(), time.as_str())))
+            .collect();
+        let looks: Vec<Look> =
+            runs.par_iter().map(|(dir, test, time)| look(dir, test, time, &before)).collect();
+        let mut all = Vec::with_capacity(looks.len());
+        for Look { work, listed, stamp } in looks {
+            self.work.looked += work.looked;
+            self.work.read += work.read;
+            self.work.bytes += work.bytes;
+            let Some(listed) = listed else { continue };
+            if let Some(stamp) = stamp {
+                self.seen.insert(listed.row.id.clone(), (stamp, listed.clone()));
+            }
+            all.push(listed);
+        }
+        all.par_sort_by(|a, b| (&b.row.started, &b.row.id).cmp(&(&a.row.started, &a.row.id)));
         Ok(all)
     }
+}
 
-    /// A run that was not seen before, or has no summary yet; nothing if it is no run.
-    fn look(&mut self, test: &Dir, name: &str, time: &str, id: String) -> Option<Arc<Listed>> {
-        let dir = test.dir(time).ok()?;
-        match dir.read("summary.json", SMALL) {
-            Ok((bytes, stamp)) => {
-                self.work.read += 1;
-                self.work.bytes += bytes.len() as u64;
-                let listed = Arc::new(Listed::new(finished(&bytes, name, time, &id)));
-                self.seen.insert(id, (stamp, listed.clone()));
-                Some(listed)
+/// What looking at one directory came to.
+struct Look {
+    work: Work,
+    /// Nothing if it is no run.
+    listed: Option<Arc<Listed>>,
+    /// Of its summary, if it has one.
+    stamp: Option<Stamp>,
+}
+
+/// A run, from what was seen of it before if its summary is still the same.
+fn look(test: &Dir, name: &str, time: &str, before: &HashMap<String, (Stamp, Arc<Listed>)>) -> Look {
+    let id = format!("{name}/{time}");
+    let mut work = Work { looked: 1, ..Work::default() };
+    if let Some((stamp, listed)) = before.get(&id) {
+        if test.stamp(&format!("{time}/summary.json")) == Some(*stamp) {
+            return Look { work, listed: Some(listed.clone()), stamp: Some(*stamp) };
+        }
+    }
+    let (row, stamp) = fresh(test, name, time, id, &mut work);
+    Look { work, listed: row.map(|row| Arc::new(Listed::new(row))), stamp }
+}
+
+/// A run that was not seen before, or has no summary yet; nothing if it is no run.
+fn fresh(test: &Dir, name: &str, time: &str, id: String, work: &mut Work) -> (Option<RunRow>, Option<Stamp>) {
+    let Ok(dir) = test.dir(time) else { return (None, None) };
+    match dir.read("summary.json", SMALL) {
+        Ok((bytes, stamp)) => {
+            work.read += 1;
+            work.bytes += bytes.len() as u64;
+            (Some(finished(&bytes, name, time, &id)), Some(stamp))
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            work.looked += 1;
+            if dir.stamp("history.jsonl").is_none() {
+                return (None, None);
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                self.work.looked += 1;
-                dir.stamp("history.jsonl")?;
-                let config = dir.read("config.toml", SMALL).ok().map(|(bytes, _)| bytes);
-                self.work.read += u64::from(config.is_some());
-                self.work.bytes += config.as_ref().map_or(0, |bytes| bytes.len() as u64);
-                let state = if dir.held() { State::Live } else { State::CutOff };
-                Some(Arc::new(Listed::new(unfinished(config, state, name, time, id))))
-            }
-            Err(error) => {
-                let reason = format!("summary.json cannot be read: {error}");
-                let row = RunRow { state: State::Unreadable, reason, ..bare(name, time, &id) };
-                Some(Arc::new(Listed::new(row)))
-            }
+            let config = dir.read("config.toml", SMALL).ok().map(|(bytes, _)| bytes);
+            work.read += u64::from(config.is_some());
+            work.bytes += config.as_ref().map_or(0, |bytes| bytes.len() as u64);
+            let state = if dir.held() { State::Live } else { State::CutOff };
+            (Some(unfinished(config, state, name, time, id)), None)
+        }
+        Err(error) => {
+            let reason = format!("summary.json cannot be read: {error}");
+            (Some(RunRow { state: State::Unreadable, reason, ..bare(name, time, &id) }), None)
         }
     }
 }

@@ -1,4 +1,5 @@
 //! Chromium, driven over its own protocol through a pair of pipes: no port, no driver, no library.
+#![allow(dead_code)] // each test file uses its part
 
 use serde_json::{Value as Json, json};
 use std::io::{BufRead, BufReader, Write};
@@ -76,6 +77,14 @@ impl Browser {
     /// Calls a method and waits for its result.
     #[track_caller]
     fn call(&mut self, session: Option<&str>, method: &str, params: Json) -> Json {
+        let answer = self.ask(session, method, params);
+        assert!(answer["error"].is_null(), "{method}: {}", answer["error"]);
+        answer["result"].clone()
+    }
+
+    /// Calls a method and waits for its answer, which may be an error.
+    #[track_caller]
+    fn ask(&mut self, session: Option<&str>, method: &str, params: Json) -> Json {
         self.next += 1;
         let id = self.next;
         let mut message = json!({"id": id, "method": method, "params": params});
@@ -90,8 +99,7 @@ impl Browser {
             let left = until.saturating_duration_since(Instant::now());
             let answer = self.messages.recv_timeout(left).unwrap_or_else(|_| panic!("no answer to {method}"));
             if answer["id"] == id {
-                assert!(answer["error"].is_null(), "{method}: {}", answer["error"]);
-                return answer["result"].clone();
+                return answer;
             }
             self.events.push(answer);
         }
@@ -164,11 +172,23 @@ impl Tab<'_> {
     /// Opens a page and waits until it is loaded.
     #[track_caller]
     pub fn go(&mut self, page: &Path, hash: &str) {
+        self.visit(&format!("file://{}{hash}", page.display()));
+    }
+
+    /// The same for an address.
+    #[track_caller]
+    pub fn visit(&mut self, address: &str) {
         self.browser.events.clear();
         // The same file with another hash would not be loaded again.
         self.call("Page.navigate", json!({"url": "about:blank"}));
         self.browser.events.clear();
-        self.call("Page.navigate", json!({"url": format!("file://{}{hash}", page.display())}));
+        self.call("Page.navigate", json!({"url": address}));
+        self.loaded();
+    }
+
+    /// Waits until the page is loaded.
+    #[track_caller]
+    pub fn loaded(&mut self) {
         self.eval("new Promise(done => document.readyState === 'complete' ? done(1) : addEventListener('load', () => done(1)))");
     }
 
@@ -212,10 +232,24 @@ impl Tab<'_> {
     #[track_caller]
     pub fn until(&mut self, expression: &str) {
         let until = Instant::now() + Duration::from_secs(20);
-        while self.eval(expression) != true {
+        let session = self.session.clone();
+        let params = json!({"expression": expression, "returnByValue": true});
+        // A page that another one is just taking the place of does not answer; the other one will.
+        while self.browser.ask(Some(&session), "Runtime.evaluate", params.clone())["result"]["result"]["value"]
+            != true
+        {
             assert!(Instant::now() < until, "this never came true: {expression}");
-            self.settled();
+            std::thread::sleep(Duration::from_millis(20));
         }
+    }
+
+    /// Follows a link or presses a button, and waits for the page that it leads to.
+    #[track_caller]
+    pub fn follow(&mut self, selector: &str) {
+        // A mark on this page, which the next one does not have.
+        self.eval("void (window.before = true)");
+        self.eval(&format!("void document.querySelector({}).click()", json!(selector)));
+        self.until("window.before !== true && document.readyState === 'complete'");
     }
 
     /// Presses a key, with its text if it has one.

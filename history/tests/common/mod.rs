@@ -141,6 +141,7 @@ impl Dice {
                 event.node = if self.once_in(3) { Some(self.text()) } else { None };
                 event.session = if self.once_in(9) { Some(self.below(3) as i64) } else { None };
                 open.push(event.clone());
+                event.due = if self.once_in(4) { Some(self.below(1 << 40) as i64) } else { None };
                 event
             } else {
                 let call = open.swap_remove(self.below(open.len() as u64) as usize);

@@ -44,13 +44,13 @@ fn the_list_is_searched_sorted_grouped_and_compared_by_hand() {
     assert_eq!((all.len(), all[0].as_str()), (12, "beta/20260101T000011Z"), "the latest first");
     // Searching, by typing and Enter.
     tab.eval("document.querySelector('#q').focus()");
-    tab.call("Input.insertText", json!({"text": "system:alpha -valid"}));
+    tab.call("Input.insertText", json!({"text": "system:alpha verdict:invalid"}));
     tab.eval("void (window.before = true)");
     tab.key("Enter");
     tab.until("window.before !== true && document.readyState === 'complete'");
     assert_eq!(listed(&mut tab), ["alpha/20260101T000005Z", "alpha/20260101T000001Z"]);
     assert!(tab.text("location.search").contains("q="), "a search is an address");
-    assert_eq!(tab.text("document.querySelector('#q').value"), "system:alpha -valid");
+    assert_eq!(tab.text("document.querySelector('#q').value"), "system:alpha verdict:invalid");
     tab.follow(".search a");
     assert_eq!(listed(&mut tab).len(), 12);
     // Sorting: what is violated comes first.

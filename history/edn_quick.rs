@@ -235,7 +235,7 @@ mod tests {
     ];
 
     fn line(dice: &mut Dice) -> String {
-        const NAMES: [&str; 18] = [
+        const NAMES: [&str; 19] = [
             ":process",
             ":type",
             ":f",

@@ -138,8 +138,9 @@ fn p99(window: &[(i64, i64)]) -> Option<i64> {
 /// One sentence on a partition: what each side answered, and what that cost. `None` for any other fault, and for
 /// partitions without two sides.
 pub fn sides(results: &Results, history: &History, fault: &FaultRecord) -> Option<String> {
-    let groups: Vec<Vec<&str>> =
-        fault.what.split('|').map(|side| side.split_whitespace().collect()).collect();
+    // What stands in brackets behind the sides says why they were chosen.
+    let sides = fault.what.split_once(" (").map_or(fault.what.as_str(), |(sides, _)| sides);
+    let groups: Vec<Vec<&str>> = sides.split('|').map(|side| side.split_whitespace().collect()).collect();
     let nodes: usize = groups.iter().map(Vec::len).sum();
     if fault.kind != "partition" || groups.len() < 2 || groups.iter().any(Vec::is_empty) {
         return None;

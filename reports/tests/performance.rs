@@ -99,3 +99,18 @@ fn a_partition_is_told_in_one_sentence() {
     let unasked = faults(&run(&["n1", "n2"], 9, |_, _| (Outcome::Ok, 2)), cut());
     assert!(unasked.contains("nobody asked the minority"), "{unasked}");
 }
+
+#[test]
+fn why_a_side_was_chosen_is_no_node_of_it() {
+    let cut =
+        vec![fault(1, "partition", "n1 | n2 n3 (the primary alone)", &["n1"], 3000, 6000, "n1 is cut off")];
+    let raws = run(&["n1", "n2", "n3"], 9, |node, now| match (node, now) {
+        ("n1", 3000..6000) => (Outcome::Fail, 1),
+        _ => (Outcome::Ok, 1),
+    });
+    let told = faults(&raws, cut);
+    assert!(
+        told.contains("the minority (n1) answered 0 % of") && told.contains("the majority (n2 n3) answered"),
+        "{told}"
+    );
+}

@@ -49,6 +49,7 @@ fn main() -> ExitCode {
         Some("lab-inside") => return control::lab::node::inside_main(&args[1..]),
         Some("lab-hold") => return control::lab::detached::hold_main(&args[1..]),
         Some("etcd-holder") => return systems::etcd::holder_main(&args[1..]),
+        Some("redis-holder") => return systems::redis::holder_main(&args[1..]),
         Some("client-keep") => return systems::file::keep_main(&args[1..]),
         Some("guard") => return control::guard_main(&args[1..]),
         Some(_) | None => {}

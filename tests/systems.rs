@@ -130,7 +130,7 @@ fn a_cluster_of_redis_serves_every_slot() {
 
 #[test]
 fn redis_loses_what_it_has_acknowledged() {
-    casebook(&["redis-everysec", "redis-sentinel"]);
+    casebook(&["redis-everysec", "redis-sentinel", "redis-lock", "redis-lock-fenced"]);
 }
 
 #[test]

@@ -50,14 +50,19 @@ fn paused_holder(scene: &mut Scene) -> Result<(), String> {
     paused_holder_at(scene, [0, 1, 2])
 }
 
-/// The same with these holders, of whom the first sleeps.
-pub fn paused_holder_at(scene: &mut Scene, holders: [usize; 3]) -> Result<(), String> {
+/// The same with the holders of these nodes, of whom the first sleeps with its whole node.
+pub fn paused_holder_at(scene: &mut Scene, nodes: [usize; 3]) -> Result<(), String> {
+    paused_holder_by(scene, nodes, Pause::new(vec![nodes[0]], false))
+}
+
+/// The same with whatever makes the first of them sleep.
+pub fn paused_holder_by(scene: &mut Scene, nodes: [usize; 3], pause: Pause) -> Result<(), String> {
     let key = scene.key();
-    let [sleeper, heir, third] = holders.map(|node| open_until(scene, node));
+    let [sleeper, heir, third] = nodes.map(|node| open_until(scene, node));
     let [sleeper, heir, third] = [sleeper?, heir?, third?];
     let token = acquire(scene, sleeper, &key)?;
     let value = read(scene, sleeper, &key, token)?;
-    let asleep = scene.inject(Pause::new(vec![holders[0]], false))?;
+    let asleep = scene.inject(pause)?;
     scene.prove(asleep)?;
     let next = acquire(scene, heir, &key)?;
     let seen = read(scene, heir, &key, next)?;

@@ -24,6 +24,8 @@ pub fn cases() -> &'static [Case] {
         zookeeper::ZOOKEEPER_CAS,
         zookeeper::ZOOKEEPER_GHOST_WRITE,
         redis::REDIS_SENTINEL,
+        redis::REDIS_LOCK,
+        redis::REDIS_LOCK_FENCED,
         redis::REDIS_EVERYSEC,
         redis::REDIS_FSYNC_ALWAYS,
         postgres::POSTGRES_REMOTE_APPLY,

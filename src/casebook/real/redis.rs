@@ -1,9 +1,10 @@
 //! The cases of Redis: a primary acknowledges before anybody else has what it acknowledges.
 
 use crate::casebook::case::{Case, Expected, Script};
+use crate::casebook::lock::paused_holder_by;
 use crate::casebook::recipes::{cut, final_reads, new_primary, one_primary, primary, put};
 use crate::casebook::scene::Scene;
-use nemesis::Power;
+use nemesis::{Pause, Power};
 
 /// `redis-sentinel`
 pub const REDIS_SENTINEL: Case = Case {
@@ -42,6 +43,32 @@ pub const REDIS_FSYNC_ALWAYS: Case = Case {
     faults: &["power"],
     expected: Expected::HONEST,
     script: Script::Test { seconds: 20 },
+};
+
+/// `redis-lock`
+pub const REDIS_LOCK: Case = Case {
+    name: "redis-lock",
+    about: "SET NX PX: a holder sleeps until its lock has expired and passed to another, wakes up and writes, and the write is taken",
+    system: "redis",
+    with: &[("mode", "sentinel"), ("lease", "1000")],
+    nodes: 3,
+    workload: "lock",
+    faults: &["pause"],
+    expected: Expected { seen: &["two holders"], ..Expected::lie(&["stale-write-accepted"]) },
+    script: Script::Rounds { bound: 5, round: paused_holder },
+};
+
+/// `redis-lock-fenced`
+pub const REDIS_LOCK_FENCED: Case = Case {
+    name: "redis-lock-fenced",
+    about: "the same with a resource that compares tokens: two still believe that they hold the lock, but one is refused",
+    system: "redis",
+    with: &[("mode", "sentinel"), ("lease", "1000"), ("fencing", "on")],
+    nodes: 3,
+    workload: "lock",
+    faults: &["pause"],
+    expected: Expected { seen: &["two holders", "stale write refused"], ..Expected::HONEST },
+    script: Script::Once(fenced),
 };
 
 /// How many elements are added on each side.
@@ -99,4 +126,14 @@ fn power_loss(scene: &mut Scene) -> Result<(), String> {
     }
     scene.heal(dark)?;
     final_reads(scene, &key)
+}
+
+/// The holder, a process of its own, is stopped; no server is.
+fn paused_holder(scene: &mut Scene) -> Result<(), String> {
+    paused_holder_by(scene, [1, 2, 0], Pause::new(vec![1], false).part("holder"))
+}
+
+/// The same three times over, so that there is something to judge.
+fn fenced(scene: &mut Scene) -> Result<(), String> {
+    (0..3).try_for_each(|_| paused_holder(scene))
 }

@@ -6,18 +6,22 @@
 //!   link.rs      what a session talks over: one connection, or one to each primary of a cluster
 //!   api.rs       calls as requests, answers as outcomes: what has failed, what is unknown
 //!   servers.rs   how the servers and sentinels are started and asked
+//!   holder.rs    a process that uses the lock, on a node
 //!   slots.rs     which primary of a cluster has which keys
 //! ```
 
 mod api;
+mod holder;
 mod link;
 mod resp;
 mod servers;
 mod slots;
 
+pub use holder::holder_main;
+
 use super::daemons;
 use super::options::Options;
-use crate::client::{Claim, Running, Start, System, SystemOption};
+use crate::client::{Claim, Place, Running, Start, System, SystemOption};
 use servers::Servers;
 
 const OPTIONS: &[SystemOption] = &[
@@ -145,7 +149,11 @@ impl System for Redis {
     fn start(&self, start: &Start<'_>) -> Result<Box<dyn Running>, String> {
         let config = Config::new(start.with)?;
         config.fits(start.nodes)?;
-        daemons::start(self, start, |members| Ok(Servers::new(config, members)))
+        // In a cluster each key has a primary of its own, which clients look for themselves; on machines of others nothing
+        // but the database is started.
+        let lab = matches!(start.place, Place::Lab { .. });
+        let holders = lab && start.workload == "lock" && config.mode != Mode::Cluster;
+        daemons::start(self, start, |members| Ok(Servers::new(config, members, holders)))
     }
 }
 

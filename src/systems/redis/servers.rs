@@ -1,12 +1,14 @@
 //! The servers and sentinels of Redis: how they are started, put together and asked.
 
 use super::api::{self, Dialect};
+use super::holder;
 use super::link::Link;
 use super::resp::{Connection, Reply};
 use super::slots::{self, SLOTS};
 use super::{Config, Mode};
 use crate::client::Client;
 use crate::control::clock::unix_ns;
+use crate::systems::calls::{Session, Socket};
 use crate::systems::dialogue::{Dialogue, Next};
 use crate::systems::service::{Door, Part, Service, Way};
 use history::Completion;
@@ -14,8 +16,12 @@ use nemesis::Role;
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant, SystemTime};
 
-const PORT: u16 = 6379;
-const SENTINEL_PORT: u16 = 26379;
+/// Where a server listens.
+pub const PORT: u16 = 6379;
+/// Where a sentinel listens.
+pub const SENTINEL_PORT: u16 = 26379;
+/// Where the users of the lock listen.
+const HOLDER_PORT: u16 = 6390;
 /// What the sentinels call the primary.
 const PRIMARY: &str = "perjury";
 /// How long a server may take to say who it is: it does so from memory.
@@ -26,13 +32,36 @@ const REQUEST: Duration = Duration::from_secs(3);
 const MEET: Duration = Duration::from_secs(20);
 /// Primaries of a cluster: the fewest of which a majority can tell that one is dead.
 const PRIMARIES: usize = 3;
+/// Where this program is on a node, if users of the lock run there.
+const HOLDER: &str = "/run/perjury/holder";
 const DATA: &str = "/var/lib/perjury-redis";
 const LOG: &str = "/var/log/perjury-redis.log";
 const SENTINEL_LOG: &str = "/var/log/perjury-sentinel.log";
+const HOLDER_LOG: &str = "/var/log/perjury-holder.log";
+
+/// What runs on a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Daemon {
+    Server,
+    Sentinel,
+    Holder,
+}
+
+impl Daemon {
+    fn log(self) -> &'static str {
+        match self {
+            Daemon::Server => LOG,
+            Daemon::Sentinel => SENTINEL_LOG,
+            Daemon::Holder => HOLDER_LOG,
+        }
+    }
+}
 
 /// The servers, and how to ask them.
 pub struct Servers {
     config: Config,
+    /// Whether each node has a user of the lock, too.
+    holders: bool,
     /// Name and address of each.
     members: Vec<(String, String)>,
 }
@@ -62,10 +91,30 @@ fn address(reply: &Reply) -> Result<(String, u16), String> {
     Ok((reply.part(0)?.text()?.to_string(), port))
 }
 
+/// Address and port of the primary that a sentinel knows.
+pub fn primary_of(sentinel: &mut Connection, deadline: Instant) -> Result<(String, u16), String> {
+    address(&sentinel.ask(&["SENTINEL", "GET-MASTER-ADDR-BY-NAME", PRIMARY], deadline)?)
+}
+
+/// `Err` if a server says that it is no primary.
+pub fn is_primary(server: &mut Connection, deadline: Instant) -> Result<(), String> {
+    match server.ask(&["ROLE"], deadline)?.part(0)?.text()? {
+        "master" => Ok(()),
+        role => Err(format!("it says that it is a {role}")),
+    }
+}
+
 impl Servers {
-    /// These servers with these options.
-    pub fn new(config: Config, members: Vec<(String, String)>) -> Servers {
-        Servers { config, members }
+    /// These servers with these options; `holders` says that each node has a user of the lock, too.
+    pub fn new(config: Config, members: Vec<(String, String)>, holders: bool) -> Servers {
+        Servers { config, holders, members }
+    }
+
+    /// What runs on each node, in the order in which it starts.
+    fn daemons(&self) -> Vec<Daemon> {
+        let sentinel = (self.config.mode == Mode::Sentinel).then_some(Daemon::Sentinel);
+        let holder = self.holders.then_some(Daemon::Holder);
+        std::iter::once(Daemon::Server).chain(sentinel).chain(holder).collect()
     }
 
     /// The node of this address.
@@ -202,17 +251,14 @@ impl Servers {
     /// The primary that the sentinel of the session's node knows, if it says itself that it is one.
     fn primary(&self, door: &Door<'_>) -> Result<Link, String> {
         let mut sentinel = Connection::new(door.dial(door.node, SENTINEL_PORT)?);
-        let asked = ["SENTINEL", "GET-MASTER-ADDR-BY-NAME", PRIMARY];
-        let told = sentinel.ask(&asked, door.deadline).map_err(|why| format!("{}: {why}", door.name))?;
-        let (address, port) = address(&told).map_err(|why| format!("{}: {why}", door.name))?;
+        let told = primary_of(&mut sentinel, door.deadline);
+        let (address, port) = told.map_err(|why| format!("{}: {why}", door.name))?;
         let node = self.node(&address)?;
         let mut connection = Connection::new(door.dial(node, port)?);
-        let name = &self.members[node].0;
-        let role = connection.ask(&["ROLE"], door.deadline).map_err(|why| format!("{name}: {why}"))?;
-        match role.part(0)?.text()? {
-            "master" => Ok(Link::one(connection)),
-            role => Err(format!("{} says that {name} is the primary, but it is a {role}", door.name)),
-        }
+        is_primary(&mut connection, door.deadline).map_err(|why| {
+            format!("{}, which is the primary for {}: {why}", self.members[node].0, door.name)
+        })?;
+        Ok(Link::one(connection))
     }
 
     /// The owners of slots that the session's node knows, as far as they can be reached.
@@ -251,11 +297,16 @@ fn remove(connection: &mut Connection) -> Result<(), String> {
 
 impl Service for Servers {
     fn parts(&self) -> Vec<Part> {
-        let mut parts = vec![Part::named("redis", "redis-server")];
-        if self.config.mode == Mode::Sentinel {
-            parts.push(Part::named("sentinel", "redis-sentinel"));
-        }
-        parts
+        let part = |daemon| match daemon {
+            Daemon::Server => Part::named("redis", "redis-server"),
+            Daemon::Sentinel => Part::named("sentinel", "redis-sentinel"),
+            Daemon::Holder => Part::new("holder"),
+        };
+        self.daemons().into_iter().map(part).collect()
+    }
+
+    fn ourselves(&self) -> Option<&'static str> {
+        self.holders.then_some(HOLDER)
     }
 
     fn prepare(&self, node: usize) -> Option<String> {
@@ -273,19 +324,27 @@ impl Service for Servers {
     }
 
     fn start_command(&self, _: usize, part: usize, _: bool) -> String {
-        // Both write what they learn into their own files of configuration, and find it there when they start again.
-        let (program, file, log) = match part {
-            0 => ("redis-server", "redis.conf", LOG),
-            _ => ("redis-sentinel", "sentinel.conf", SENTINEL_LOG),
+        let daemon = self.daemons()[part];
+        // The first two write what they learn into their own files of configuration, and find it there when they start again.
+        let command = match daemon {
+            Daemon::Server => format!("redis-server {DATA}/redis.conf"),
+            Daemon::Sentinel => format!("redis-sentinel {DATA}/sentinel.conf"),
+            Daemon::Holder => {
+                let Config { mode, lease, fencing, .. } = self.config;
+                let sentinel = mode == Mode::Sentinel;
+                let holder = holder::Config { port: HOLDER_PORT, sentinel, lease, fencing };
+                format!("{HOLDER} redis-holder {}", holder.arguments().join(" "))
+            }
         };
-        format!("cd {DATA} && setsid {program} {DATA}/{file} >>{log} 2>&1 </dev/null & echo $!")
+        format!("cd {DATA} && setsid {command} >>{} 2>&1 </dev/null & echo $!", daemon.log())
     }
 
     fn risen(&self, way: &Way<'_>, part: usize, deadline: Instant) -> Result<(), String> {
-        match part {
+        match self.daemons()[part] {
             // A sentinel that starts before the replicas follow hears of them ten seconds later.
-            0 => self.follows(way, deadline),
-            _ => self.watches(way, deadline),
+            Daemon::Server => self.follows(way, deadline),
+            Daemon::Sentinel => self.watches(way, deadline),
+            Daemon::Holder => way.dial(HOLDER_PORT, deadline).map(drop),
         }
     }
 
@@ -298,8 +357,7 @@ impl Service for Servers {
     }
 
     fn logs(&self) -> Vec<String> {
-        let logs = [LOG, SENTINEL_LOG];
-        logs[..self.parts().len()].iter().map(|log| log.to_string()).collect()
+        self.daemons().into_iter().map(|daemon| daemon.log().to_string()).collect()
     }
 
     fn data(&self) -> Vec<String> {
@@ -401,6 +459,10 @@ impl Service for Servers {
     }
 
     fn open(&self, door: &Door<'_>) -> Result<Box<dyn Client>, String> {
+        if self.holders {
+            // To read is to show one's token, so not even that is without effect.
+            return Ok(Box::new(Session::new(Socket::new(door.dial(door.node, HOLDER_PORT)?), &[])));
+        }
         let link = match self.config.mode {
             Mode::Single => Link::one(Connection::new(door.dial(door.node, PORT)?)),
             Mode::Sentinel => self.primary(door)?,

@@ -168,7 +168,16 @@ impl InOrder {
             }
             let missing = |(bit, op): &(usize, &ObjOp<O>)| ordered >> bit & 1 == 0 && !op.indeterminate();
             if let Some((_, op)) = part.iter().enumerate().find(missing) {
-                return Err(format!("operation {} returned, and the order lacks it", op.source));
+                let answered = ops.iter().filter(|op| !op.indeterminate()).count();
+                let there = |(place, op): &(usize, &ObjOp<O>)| {
+                    !op.indeterminate() && self.ordered[place / 64] >> (place % 64) & 1 == 1
+                };
+                let ordered = ops.iter().enumerate().filter(there).count();
+                return Err(format!(
+                    "operation {} returned, and the order lacks it: it has {ordered} of {answered} operations that \
+                     returned",
+                    op.source
+                ));
             }
         }
         Ok(())

@@ -82,9 +82,8 @@ fn a_run_is_drawn_in_place_and_ends_when_somebody_has_seen_enough() {
         store.display()
     ));
     let screen = terminal.wait("✗");
-    for word in
-        ["perjury test · demo-quorum ×3", "ends in", "outcome  ok", "nodes    n1", "s stop and explain now"]
-    {
+    let title = concat!("perjury test · demo-quorum ", env!("CARGO_PKG_VERSION"), " ×3");
+    for word in [title, "ends in", "outcome  ok", "nodes    n1", "s stop and explain now"] {
         assert!(screen.contains(word), "{word}:\n{screen}");
     }
     terminal.keys(&["p"]);
@@ -113,7 +112,8 @@ fn a_narrow_terminal_without_unicode_is_drawn_in_its_width() {
         terminal.path().join("store").display()
     ));
     let screen = terminal.wait("outcome  ok");
-    assert_eq!(screen.matches("perjury test - demo-paxos x").count(), 1, "{screen}");
+    let title = concat!("perjury test - demo-paxos ", env!("CARGO_PKG_VERSION"), " x3");
+    assert_eq!(screen.matches(title).count(), 1, "{screen}");
     std::thread::sleep(Duration::from_millis(700));
     let screen = terminal.screen();
     assert!(screen.matches("perjury test - ").count() <= 1, "it does not climb up the screen:\n{screen}");

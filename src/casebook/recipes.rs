@@ -122,7 +122,7 @@ pub fn primary(scene: &mut Scene) -> Result<usize, String> {
 /// A node other than `old` that takes itself for the primary, once there is one.
 pub fn new_primary(scene: &mut Scene, old: usize) -> Result<usize, String> {
     let heir = wait_for_primary(scene, Some(old))?;
-    scene.took_over(heir);
+    scene.took_over();
     Ok(heir)
 }
 

@@ -220,9 +220,9 @@ impl<'a> Scene<'a> {
         self.stage.trigger(None, &words);
     }
 
-    /// Writes into the history who has become primary.
-    pub fn took_over(&self, node: usize) {
-        self.stage.desk().event("role", None, &format!("{} is primary", self.name(node)));
+    /// Writes into the history who is primary now, after somebody has become it.
+    pub fn took_over(&self) {
+        self.stage.desk().roles(self.stage.primaries());
     }
 
     /// Lets time pass.

@@ -286,6 +286,15 @@ impl Desk {
         self.write(f, fault, None, value);
     }
 
+    /// Writes into the history who takes himself for primary now, with his term, and gives their names.
+    pub fn roles(&self, primaries: impl IntoIterator<Item = (usize, u64)>) -> Vec<(String, u64)> {
+        let names = self.names();
+        let named: Vec<(String, u64)> =
+            primaries.into_iter().map(|(node, term)| (names[node].clone(), term)).collect();
+        self.event(history::ROLE, None, &history::role_text(&named));
+        named
+    }
+
     /// The same, of something that happened on a node.
     pub fn event_of(&self, f: &str, node: usize, value: &str) {
         let mut event = self.made(f, None, None, value);

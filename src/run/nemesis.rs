@@ -400,11 +400,8 @@ impl Haunting<'_> {
         if before == Some(&primaries) || (primaries.is_empty() && before.is_none()) {
             return;
         }
-        let names = self.stage.desk().names();
-        let named: Vec<(String, u64)> =
-            primaries.iter().map(|(n, term)| (names[*n].clone(), *term)).collect();
+        let named = self.stage.desk().roles(primaries.iter().copied());
         let words = history::role_text(&named);
-        self.stage.desk().event(history::ROLE, None, &words);
         self.progress.primaries(named.into_iter().map(|(node, _)| node).collect());
         if self.primaries.is_some() {
             self.progress.event(&words);

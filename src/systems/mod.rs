@@ -30,6 +30,7 @@ mod sql;
 pub mod zookeeper;
 
 use crate::client::System;
+use crate::control::lab::node::PATH;
 use std::process::{Command, Stdio};
 
 /// Every system, in the order of `perjury list systems`.
@@ -60,6 +61,7 @@ pub fn lack(system: &dyn System, with: &[(String, String)]) -> Option<String> {
     let there = |script: &str| {
         let look = Command::new("/bin/sh")
             .args(["-c", script])
+            .env("PATH", PATH)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())

@@ -208,6 +208,9 @@ fn reap() {
     }
 }
 
+/// Where a node looks for programs, whatever its user has put before that: a system is installed if it is there.
+pub const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
 /// The main function of a command in a node: `perjury lab-enter INIT PROGRAM ARGUMENT…`.
 ///
 /// It enters the node's name spaces and starts itself once more, as a process of the node; that one dies with this one,
@@ -224,7 +227,7 @@ pub fn enter_main(args: &[String]) -> ExitCode {
             .arg("lab-inside")
             .args(program)
             .env_clear()
-            .env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+            .env("PATH", PATH)
             .env("HOME", "/root")
             .env("LANG", "C.UTF-8")
             .envs(std::env::var("TERM").map(|term| ("TERM", term)))

@@ -178,8 +178,7 @@ impl Lab {
         self.says(
             node,
             "ls -d /run/perjury /run/perjury-* 2>/dev/null | grep -v sshd; nft list tables; iptables -S | grep perjury; \
-             for c in /proc/[0-9]*/comm; do read -r n <$c && [ \"$n\" = etcd ] && \
-             ! grep -q '^State:.Z' ${c%comm}status && echo $c; done; ls /var/lib/perjury-etcd; \
+             for s in /proc/[0-9]*/stat; do read -r s <$s; case \"$s\" in *'(etcd) Z'*) ;; *'(etcd) '*) echo \"$s\";; esac; done; ls /var/lib/perjury-etcd; \
              ls -A /var/lib/perjury-disk | grep perjury; ls -d /sys/fs/cgroup/perjury*; true",
         )
     }

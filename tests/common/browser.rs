@@ -207,7 +207,17 @@ impl Tab<'_> {
     /// Waits until what was asked for is drawn: two frames later.
     #[track_caller]
     pub fn settled(&mut self) {
-        self.eval("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(1))))");
+        let frames = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(1))))";
+        let params = json!({"expression": frames, "awaitPromise": true, "returnByValue": true});
+        let (until, session) = (Instant::now() + Duration::from_secs(20), self.session.clone());
+        // What was asked for may be another page, which takes the place of this one and its promise; then that is drawn.
+        loop {
+            let answer = self.browser.ask(Some(&session), "Runtime.evaluate", params.clone());
+            if answer["result"]["result"]["value"] == 1 {
+                return;
+            }
+            assert!(Instant::now() < until, "nothing is drawn: {answer}");
+        }
     }
 
     /// What an expression is; promises are awaited.

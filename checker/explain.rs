@@ -97,17 +97,19 @@ fn explain_rung(
     let ops = (0..told.core.len())
         .map(|at| core_op(&scene, at, told.texts[at].clone(), told.pure[at], blamed == Some(at)))
         .collect();
+    let refused = finding.refused.into_iter().map(|op| refused_op(&scene, op)).collect();
     let mut anomaly = Anomaly {
         id,
         kind: finding.kind.to_string(),
         property: rung.name().to_string(),
         model: spec.model.name().to_string(),
         sentence: sentence(finding.kind, told.core.len(), spec.model),
-        story: story::story(&scene, &finding, &told.texts, counterexample.minimal),
+        story: story::story(&scene, &finding, &told.texts, counterexample.minimal, blamed),
         key: key(&scene, family),
         minimal: counterexample.minimal,
         fingerprint: String::new(),
         ops,
+        refused,
         edges,
         circle: around,
         orders: told.orders,
@@ -338,16 +340,24 @@ fn core_op(scene: &Scene<'_>, at: usize, text: String, pure: bool, fatal: bool) 
     let observes = scene
         .core_facts()
         .any(|(position, f)| position == at && f.happened == Happened::Yes && f.act.observes());
+    let role =
+        if (observes || pure) && op.outcome != Outcome::Info { Role::Observation } else { Role::Support };
+    CoreOp { fatal, role, ..shown_op(scene, op, scene.labels[at].clone(), text) }
+}
+
+/// An operation outside the core that was refused.
+fn refused_op(scene: &Scene<'_>, op: u32) -> CoreOp {
+    let op = &scene.history.ops[op as usize];
+    shown_op(scene, op, scene::label(scene.core.len()), plain(scene.history, op))
+}
+
+fn shown_op(scene: &Scene<'_>, op: &Op, label: String, text: String) -> CoreOp {
     let some =
         |id: ValueId| if id == ValueId::NULL { None } else { Some(plain_text(scene.history.values.get(id))) };
     let time = |t: i64| if t == NO_TIME { None } else { Some(t) };
     CoreOp {
-        label: scene.labels[at].clone(),
-        role: if (observes || pure) && op.outcome != Outcome::Info {
-            Role::Observation
-        } else {
-            Role::Support
-        },
+        label,
+        role: Role::Support,
         process: scene.history.processes.get(op.process as usize).copied().unwrap_or(i64::from(op.process)),
         node: some(op.node),
         f: some(op.f).unwrap_or_default(),
@@ -366,6 +376,6 @@ fn core_op(scene: &Scene<'_>, at: usize, text: String, pure: bool, fatal: bool) 
         ret_time: time(op.ret_time),
         invoke_line: op.invoke_line,
         ret_line: if op.ret_line == 0 { None } else { Some(op.ret_line) },
-        fatal,
+        fatal: false,
     }
 }

@@ -21,6 +21,8 @@ pub struct GrowSet {
     numbers: FxHashMap<ValueId, u32>,
     snapshots: Vec<Snapshot>,
     numbered: FxHashMap<ValueId, u32>,
+    /// The elements that a projection is about, so that it can be said which of them a read lacks.
+    about: Bits,
 }
 
 /// A string of bits without zero words at its end, so that equal sets are equal.
@@ -55,6 +57,7 @@ impl GrowSet {
             numbers: FxHashMap::default(),
             snapshots: Vec::new(),
             numbered: FxHashMap::default(),
+            about: Arc::from([]),
         };
         let numbers: Vec<u32> = initial.iter().map(|&v| set.number(v)).collect();
         set.initial = bits(&numbers);
@@ -245,6 +248,8 @@ impl Model for GrowSet {
         let restrict = |set: &Bits| bits(&members(set).filter(|&e| stays(e)).collect::<Vec<_>>());
         let mut model = self.clone();
         model.initial = restrict(&self.initial);
+        model.about =
+            bits(&(0..self.elements.len() as u32).filter(|&e| kept_element[e as usize]).collect::<Vec<_>>());
         for snapshot in &mut model.snapshots {
             let all = members(&snapshot.members).count();
             snapshot.members = restrict(&snapshot.members);
@@ -259,11 +264,18 @@ impl Model for GrowSet {
             SetOp::Read(s) => {
                 let snapshot = &self.snapshots[s as usize];
                 let listed = self.list(values, &snapshot.members);
-                // It saw more than what this is about.
-                match (snapshot.others, listed.strip_suffix(']')) {
-                    (0, _) | (_, None) => format!("read → {listed}"),
-                    (_, Some("[")) => "read → […]".to_string(),
-                    (_, Some(listed)) => format!("read → {listed} …]"),
+                // It saw more than what this is about: what it lacks of that has to be said.
+                let Some(open) = listed.strip_suffix(']').filter(|_| snapshot.others > 0) else {
+                    return format!("read → {listed}");
+                };
+                let lacks: Vec<String> = members(&self.about)
+                    .filter(|&e| !has(&snapshot.members, e))
+                    .map(|e| values.get(self.elements[e as usize]).to_string())
+                    .collect();
+                let blank = if open == "[" { "" } else { " " };
+                match &lacks[..] {
+                    [] => format!("read → {open}{blank}…]"),
+                    lacks => format!("read → {open}{blank}… without {}]", lacks.join(" ")),
                 }
             }
         }

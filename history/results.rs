@@ -210,6 +210,9 @@ pub struct Anomaly {
     pub fingerprint: String,
     /// The operations, by invocation, labelled A, B, C …
     pub ops: Vec<CoreOp>,
+    /// Operations that were refused and whose effect was seen all the same, labelled after `ops`. No order contains them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refused: Vec<CoreOp>,
     /// The numbered reasons. Empty where the proof is the table of orders alone.
     pub edges: Vec<Edge>,
     /// The labels around the circle, first repeated at the end; empty if there is none.

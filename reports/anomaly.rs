@@ -1,8 +1,9 @@
 //! One violation, complete: the picture, the reasons, every order, what it coincides with, and whether it is alone.
 
 use crate::picture::{caption, edge_class, op_class, outcome, picture};
-use crate::plan::op_text;
+use crate::plan::{op_text, shown};
 use crate::roles;
+use crate::story::story;
 use crate::summary::{adjective, orders_heading, rule};
 use crate::terminal::{self, Look};
 use crate::text::{count, list, many, moment, number_word, title};
@@ -50,7 +51,7 @@ fn card(results: &Results, history: &History, anomaly: &Anomaly) -> Markup {
                     @if anomaly.property != "linearizable" { " (" (anomaly.property) ")" } }
                 span.buttons { a.button href="#timeline" data-anomaly=(anomaly.id) hidden { "show in the timeline" } }
             }
-            @if results.anomalies.first().is_some_and(|first| first.id != anomaly.id) { p.story { (anomaly.story) } }
+            @if results.anomalies.first().is_some_and(|first| first.id != anomaly.id) { p.story { (story(anomaly)) } }
             div class={ "pair" @if drawn.wide { " wide" } } {
                 figure.pic { div.scroll tabindex="0" { (drawn.svg) } figcaption { (caption(&drawn)) } }
                 div.why { (why(anomaly)) }
@@ -79,7 +80,7 @@ fn set_words(anomaly: &Anomaly) -> String {
 
 /// The label of an operation, in its colour.
 fn badge(anomaly: &Anomaly, label: &str) -> Markup {
-    let class = anomaly.ops.iter().find(|op| op.label == label).map_or("k", |op| op_class(op));
+    let class = shown(anomaly).into_iter().find(|op| op.label == label).map_or("k", op_class);
     html! { span class={ "op " (class) } { (label) } }
 }
 
@@ -123,7 +124,7 @@ fn cases(anomaly: &Anomaly) -> String {
 
 fn operations(anomaly: &Anomaly) -> Markup {
     html! {
-        ul.ops { @for op in &anomaly.ops {
+        ul.ops { @for op in shown(anomaly) {
             li { (badge(anomaly, &op.label)) " " (op_text(anomaly, op)) span.k { " client " (op.process)
                 @if let Some(node) = &op.node { " via " (node) } ", " (outcome(op)) } }
         } }

@@ -3,6 +3,7 @@
 
 use crate::base64::base64;
 use crate::origin::shell;
+use crate::plan::shown;
 use crate::text::{bytes, count};
 use history::results::{Anomaly, FunctionStats, Results};
 use history::{Applied, Event, History, Kind, NEVER, Op, Outcome, ValueId};
@@ -66,7 +67,7 @@ fn core(history: &History, anomaly: &Anomaly) -> Option<Vec<u8>> {
         let at = history.ops.partition_point(|op| op.invoke < rank);
         history.ops.get(at).filter(|op| op.invoke == rank)
     };
-    let ops: Option<Vec<&Op>> = anomaly.ops.iter().map(|op| found(op.invoke)).collect();
+    let ops: Option<Vec<&Op>> = shown(anomaly).iter().map(|op| found(op.invoke)).collect();
     Some(lines(history, &ops.filter(|ops| !ops.is_empty())?))
 }
 

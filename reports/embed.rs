@@ -10,6 +10,7 @@
 use crate::base64::base64;
 use crate::buckets::Axis;
 use crate::clean::clean;
+use crate::plan::shown;
 use crate::timeline::band_class;
 use crate::workers::workers;
 use flate2::Compression;
@@ -122,7 +123,7 @@ fn chosen(results: &Results, history: &History, axis: Axis, most: usize) -> Vec<
                 .any(|i| moments.get(i).is_some_and(|m| m.abs_diff(op.invoke_time) <= NEAR_NS as u64))
     };
     let in_core: std::collections::HashSet<u32> =
-        results.anomalies.iter().flat_map(|a| &a.ops).map(|op| op.invoke).collect();
+        results.anomalies.iter().flat_map(shown).map(|op| op.invoke).collect();
     let mut named: HashMap<ValueId, bool> = HashMap::new();
     let mut important = |op: &Op| {
         *named.entry(op.key).or_insert_with(|| {
@@ -323,9 +324,8 @@ fn header(
         .anomalies
         .iter()
         .map(|a| {
-            let ops: Vec<Json> = a
-                .ops
-                .iter()
+            let ops: Vec<Json> = shown(a)
+                .into_iter()
                 .filter_map(|op| {
                     let at = chosen.partition_point(|&i| history.ops[i as usize].invoke < op.invoke);
                     let found = chosen.get(at).map(|&i| &history.ops[i as usize])?;

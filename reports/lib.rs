@@ -38,6 +38,7 @@ mod recovery;
 mod roles;
 mod script;
 mod spectrum;
+mod story;
 mod summary;
 mod tables;
 pub mod terminal;

@@ -16,7 +16,7 @@ pub const DRAWN_MAX: usize = 20;
 /// A core laid out, before anyone has said how wide a character is.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// The operations that are drawn, as positions in `Anomaly::ops`.
+    /// The operations that are drawn, as positions in [`shown`].
     pub drawn: Vec<usize>,
     /// How many are not.
     pub left_out: usize,
@@ -32,6 +32,9 @@ pub struct Plan {
     pub bars: Vec<Bar>,
     /// What the object could be, in columns.
     pub cells: Vec<Cell>,
+    /// The keys of an object of several, in the order in which `cells` name their values: `x, y`. Empty if they name
+    /// them themselves.
+    pub parts: String,
 }
 
 /// An instant at which an operation of the core was sent or answered.
@@ -78,8 +81,8 @@ pub struct Cell {
 
 /// Lays out a core. O(n² log n) in its operations.
 pub fn plan(anomaly: &Anomaly) -> Plan {
-    let drawn = choose(anomaly);
-    let ops: Vec<&CoreOp> = drawn.iter().map(|&i| &anomaly.ops[i]).collect();
+    let (drawn, shown) = (choose(anomaly), shown(anomaly));
+    let ops: Vec<&CoreOp> = drawn.iter().map(|&i| shown[i]).collect();
     let mut instants: Vec<Instant> = Vec::new();
     for op in &ops {
         instants.push(Instant { rank: op.invoke, time: op.invoke_time, line: op.invoke_line });
@@ -94,8 +97,15 @@ pub fn plan(anomaly: &Anomaly) -> Plan {
         instants.iter().zip(labels).map(|(i, label)| Column { rank: i.rank, label }).collect();
     let at = |rank: u32| columns.partition_point(|c| c.rank < rank);
     let (rows, bars) = rows(&ops, &at);
-    let cells = cells(anomaly, &columns);
-    Plan { left_out: anomaly.ops.len() - drawn.len(), drawn, columns, heading, unit, rows, bars, cells }
+    let parts = parts(anomaly);
+    let cells = cells(anomaly, &columns, !parts.is_empty());
+    let left_out = shown.len() - drawn.len();
+    Plan { left_out, drawn, columns, heading, unit, rows, bars, cells, parts: parts.join(", ") }
+}
+
+/// The operations of a core, and those that were refused although their effect was seen.
+pub fn shown(anomaly: &Anomaly) -> Vec<&CoreOp> {
+    anomaly.ops.iter().chain(&anomaly.refused).collect()
 }
 
 /// An operation as a person reads it, with its key where a core is about more than one: `x: write 1`.
@@ -114,15 +124,16 @@ fn returned(op: &CoreOp) -> Option<u32> {
 
 /// All operations of a small core; of a large one those that the proof speaks of.
 fn choose(anomaly: &Anomaly) -> Vec<usize> {
-    let all = 0..anomaly.ops.len();
-    if anomaly.ops.len() <= DRAWN_MAX {
+    let (shown, refused) = (shown(anomaly), anomaly.ops.len()..anomaly.ops.len() + anomaly.refused.len());
+    let all = 0..shown.len();
+    if shown.len() <= DRAWN_MAX {
         return all.collect();
     }
     let spoken = |label: &String| {
         anomaly.circle.contains(label) || anomaly.edges.iter().any(|e| e.from == *label || e.to == *label)
     };
     let mut chosen: Vec<usize> =
-        all.clone().filter(|&i| anomaly.ops[i].fatal || spoken(&anomaly.ops[i].label)).collect();
+        all.clone().filter(|&i| shown[i].fatal || refused.contains(&i) || spoken(&shown[i].label)).collect();
     for i in all {
         if chosen.len() < DRAWN_MAX && !chosen.contains(&i) {
             chosen.push(i);
@@ -199,7 +210,29 @@ fn rows(ops: &[&CoreOp], at: &impl Fn(u32) -> usize) -> (Vec<Row>, Vec<Bar>) {
     (rows, bars)
 }
 
-fn cells(anomaly: &Anomaly, columns: &[Column]) -> Vec<Cell> {
+/// The keys that every state of a core names in the same order, `x = 1, y = 2`, if it is about a few: then they are said
+/// once, beside the strip. None where a value may hold what looks like another part.
+fn parts(anomaly: &Anomaly) -> Vec<String> {
+    let keys = |state: &String| -> Option<Vec<String>> {
+        state.split(", ").map(|part| part.split_once(" = ").map(|(key, _)| key.to_string())).collect()
+    };
+    let mut states = anomaly.states.iter().flat_map(|s| &s.possible).filter(|s| *s != "…").map(keys);
+    match states.next() {
+        Some(Some(first)) if (2..=4).contains(&first.len()) => {
+            if states.all(|other| other.as_ref() == Some(&first)) { first } else { Vec::new() }
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// `x = 1, y = 2` as `(1, 2)`.
+fn tuple(state: &str) -> String {
+    let values: Vec<&str> =
+        state.split(", ").map(|part| part.split_once(" = ").map_or(part, |(_, v)| v)).collect();
+    if values.len() < 2 { state.to_string() } else { format!("({})", values.join(", ")) }
+}
+
+fn cells(anomaly: &Anomaly, columns: &[Column], tuples: bool) -> Vec<Cell> {
     let mut cells: Vec<Cell> = Vec::new();
     let mut spans: Vec<&StateSpan> = anomaly.states.iter().filter(|s| s.from < s.to).collect();
     spans.sort_by_key(|s| s.from);
@@ -210,15 +243,20 @@ fn cells(anomaly: &Anomaly, columns: &[Column]) -> Vec<Cell> {
         let overlaps = cells.last().is_some_and(|last| last.to.is_none() || last.to > from);
         let empty = to == Some(0) && from.is_none() && columns.is_empty();
         if !overlaps && !empty {
-            cells.push(Cell { from, to, text: state_text(anomaly, span), conflict: span.conflict });
+            let possible = match tuples {
+                true => span.possible.iter().map(|state| tuple(state)).collect(),
+                false => span.possible.clone(),
+            };
+            let text = state_text(anomaly, span, &possible);
+            cells.push(Cell { from, to, text, conflict: span.conflict });
         }
     }
     cells
 }
 
 /// `41 or 42`; where nothing fits, what the object holds and what was seen instead: `42, not 41`.
-fn state_text(anomaly: &Anomaly, span: &StateSpan) -> String {
-    let possible = span.possible.join(" or ");
+fn state_text(anomaly: &Anomaly, span: &StateSpan, states: &[String]) -> String {
+    let possible = states.join(" or ");
     if !span.conflict {
         return if possible.is_empty() { "?".to_string() } else { possible };
     }
@@ -227,8 +265,7 @@ fn state_text(anomaly: &Anomaly, span: &StateSpan) -> String {
     let seen = there.and_then(|op| op.text.split_once("→ ")).map(|(_, seen)| seen.trim());
     // Where what was seen is a state, the two stand against each other; where it is an answer about one, they do not.
     let answer = |seen: &str| matches!(seen, "true" | "false") || seen.contains(", ");
-    let within =
-        |seen: &str| span.possible.iter().any(|p| p.split(' ').any(|word| word == seen) || p == seen);
+    let within = |seen: &str| states.iter().any(|p| p.split(' ').any(|word| word == seen) || p == seen);
     match (possible.is_empty(), seen) {
         (false, Some(seen)) if possible == "…" => format!("never {seen}"),
         (false, Some(seen)) if !answer(seen) && !within(seen) => format!("{possible}, not {seen}"),

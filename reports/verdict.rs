@@ -1,5 +1,6 @@
 //! The top of the page: what is decided, in one sentence, what happened, and what the history still guarantees.
 
+use crate::story::story;
 use crate::summary::{adjective, glyph, part, sentence, tally};
 use crate::text::{count, many, title};
 use crate::timeline::band_class;
@@ -40,7 +41,7 @@ fn lede(results: &Results) -> Markup {
                 "One legal order explains everything that the clients saw. It was found by search, and replayed by separate code."
             },
             Verdict::Invalid => @match results.anomalies.first() {
-                Some(anomaly) => p.lede { (anomaly.story) },
+                Some(anomaly) => p.lede { (story(anomaly)) },
                 None => p.lede { "The search tried every order and found none. No small core was extracted, so there is no picture." },
             },
             Verdict::Undecided => p.lede {

@@ -172,7 +172,8 @@ impl Run {
     pub fn write_anomalies(&self, anomalies: &[Anomaly]) -> io::Result<()> {
         let mut files: Vec<(Vec<u32>, String)> = Vec::new();
         for anomaly in anomalies {
-            let lines = anomaly.ops.iter().flat_map(|op| [Some(op.invoke_line), op.ret_line]);
+            let shown = anomaly.ops.iter().chain(&anomaly.refused);
+            let lines = shown.flat_map(|op| [Some(op.invoke_line), op.ret_line]);
             let mut lines: Vec<u32> = lines.flatten().filter(|line| *line > 0).collect();
             lines.sort_unstable();
             files.push((lines, String::new()));

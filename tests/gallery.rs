@@ -42,3 +42,32 @@ fn every_kind_of_anomaly_has_its_page() {
         }
     }
 }
+
+/// Kinds that are told by what happened later or elsewhere: their core alone is told as another, and as impossible too.
+const TOLD_BY_THE_WHOLE_HISTORY: [&str; 4] = ["lost-write", "set-lost", "set-resurrected", "set-stale"];
+
+#[test]
+fn the_core_in_every_page_gives_the_same_verdict() {
+    let mut told_otherwise = Vec::new();
+    for line in fs::read_to_string(gallery().join("kinds.tsv")).expect("the list").lines() {
+        let [kind, model, property] = line.split('\t').collect::<Vec<_>>()[..] else { panic!("{line}") };
+        let page = fs::read_to_string(gallery().join(format!("{kind}.html"))).expect("a page");
+        let (_, rest) =
+            page.split_once("download=\"anomaly-1.jsonl\" href=\"data:").expect("a link to the core");
+        let (_, rest) = rest.split_once("base64,").expect("base64");
+        let (data, _) = rest.split_once('"').expect("the link ends");
+        let core = base64::Engine::decode(&base64::engine::general_purpose::STANDARD, data).expect("base64");
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = dir.path().join("anomaly-1.jsonl");
+        fs::write(&file, core).expect("a file");
+        let file = file.display().to_string();
+        let done =
+            run(["check", &file, "--model", model, "--property", property, "--format", "json"]).expect(1);
+        let results: serde_json::Value = serde_json::from_str(&done.out).expect("results");
+        assert_eq!(results["verdict"], "invalid", "{kind}");
+        if results["anomalies"][0]["kind"] != kind {
+            told_otherwise.push(kind.to_string());
+        }
+    }
+    assert_eq!(told_otherwise, TOLD_BY_THE_WHOLE_HISTORY);
+}

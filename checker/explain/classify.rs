@@ -19,11 +19,13 @@ pub(crate) struct Finding {
     pub(crate) witness: Option<usize>,
     /// What the story adds, as a sentence; may be empty.
     pub(crate) detail: String,
+    /// An operation of the history that was refused, although its effect was seen. Index into its ops.
+    pub(crate) refused: Option<u32>,
 }
 
 impl Finding {
     pub(crate) fn new(kind: &'static str, victim: usize, witness: Option<usize>) -> Finding {
-        Finding { kind, victim: Some(victim), witness, detail: String::new() }
+        Finding { kind, victim: Some(victim), witness, detail: String::new(), refused: None }
     }
 
     pub(crate) fn with(mut self, detail: String) -> Finding {
@@ -44,7 +46,7 @@ pub(crate) fn classify(scene: &Scene<'_>, graph: &Graph, circle: Option<&Circle>
         Family::Permits => super::classify_other::permits(scene),
         Family::Ids => super::classify_numbers::ids(scene),
     };
-    found.unwrap_or(Finding { kind: "generic", victim: None, witness: None, detail: String::new() })
+    found.unwrap_or(Finding { victim: None, ..Finding::new("generic", 0, None) })
 }
 
 fn register(scene: &Scene<'_>, graph: &Graph, circle: Option<&Circle>) -> Option<Finding> {
@@ -103,9 +105,10 @@ pub(crate) fn never_put(scene: &Scene<'_>, at: usize, key: ValueId, value: Value
     }
     let mut writers = scene.writers(key, value).peekable();
     if writers.peek().is_none() {
-        let refused = scene.facts.iter().find(puts).map(|f| &scene.history.ops[f.op as usize]);
-        let detail = refused.map_or(String::new(), |op| refusal(scene, op));
-        return Some(Finding::new("read-of-failed-write", at, None).with(detail));
+        let refused = scene.facts.iter().find(puts).map(|f| f.op);
+        let detail = refused.map_or(String::new(), |op| refusal(scene, &scene.history.ops[op as usize]));
+        let found = Finding::new("read-of-failed-write", at, None).with(detail);
+        return Some(Finding { refused, ..found });
     }
     let mut own = false;
     let all_later = writers.all(|w| {
@@ -121,9 +124,14 @@ fn refusal(scene: &Scene<'_>, op: &Op) -> String {
     let who = super::scene::client(scene.history, op);
     let error = match op.error {
         ValueId::NULL => String::new(),
-        error => format!(" ({})", scene.value(error)),
+        error => format!(": {}", scene.value(error)),
     };
-    format!("Only {who} wrote that, and was told that it failed{error} (line {}).", op.ret_line)
+    let node = match op.node {
+        ValueId::NULL => String::new(),
+        node => format!(", through node {},", scene.history.values.get(node)),
+    };
+    let told = super::story::moment_of(op.ret_time, op.ret_line);
+    format!("Only {who} ever tried to write that{node} and was told {told} that it had failed{error}.")
 }
 
 /// Two operations that both replaced the same value, which was there only once.

@@ -3,6 +3,7 @@
 use super::classify::{Finding, acknowledged, never_put};
 use super::facts::{Act, Fact, Happened, Made};
 use super::scene::Scene;
+use crate::spec::ModelName;
 use history::{NEVER, Op, Value, ValueId};
 
 fn op<'a>(scene: &Scene<'a>, fact: &Fact) -> &'a Op {
@@ -174,11 +175,12 @@ fn lost_or_stale(scene: &Scene<'_>) -> Option<Finding> {
         let missed = |f: &&&Fact| after(f) && holds(scene, f, element) == Some(false);
         let lost = !removable && !last.is_empty() && last.iter().all(missed);
         let (rank, finding) = if lost {
-            let detail = format!(
-                "{} was acknowledged and is in none of the {} final reads.",
-                scene.value(element),
-                super::words::number(last.len(), false)
-            );
+            let places = match last.len() {
+                1 => "not in the final read".to_string(),
+                2 => "in neither of the two final reads".to_string(),
+                n => format!("in none of the {} final reads", super::words::number(n, false)),
+            };
+            let detail = format!("{} was acknowledged and is {places}.", scene.value(element));
             (0, Finding::new("set-lost", add, Some(read)).with(detail))
         } else if added.session == scene.op(read).session {
             (1, Finding::new("not-read-your-writes", read, Some(add)))
@@ -274,6 +276,14 @@ fn places(scene: &Scene<'_>) -> Vec<(usize, ValueId, i64, ValueId, bool)> {
     places
 }
 
+/// A place of a list in words: people count elements from one, and logs count offsets from zero.
+fn place(scene: &Scene<'_>, n: i64) -> String {
+    match scene.reading.model {
+        ModelName::AppendLog => format!("offset {n}"),
+        _ => format!("place {}", n + 1),
+    }
+}
+
 fn written_once(scene: &Scene<'_>, key: ValueId, value: ValueId) -> bool {
     let held = scene.initial_value(key).as_list().unwrap_or_default();
     let at_first = held.iter().filter(|v| *v == scene.history.values.get(value)).count();
@@ -289,7 +299,7 @@ fn there_twice(scene: &Scene<'_>) -> Option<Finding> {
         };
         let b = places.iter().find(again).filter(|_| written_once(scene, a.1, a.3))?;
         let put = scene.writers(a.1, a.3).next().and_then(|w| scene.position(w.op));
-        let detail = format!("{} was appended once, and stands at {} and at {}.", scene.value(a.3), a.2, b.2);
+        let detail = format!("It stands at {} and at {}.", place(scene, a.2), place(scene, b.2));
         Some(Finding::new("duplicate-append", b.0, put.filter(|&put| put != b.0)).with(detail))
     })
 }
@@ -300,13 +310,14 @@ fn other_order(scene: &Scene<'_>) -> Option<Finding> {
     for a in &places {
         for b in places.iter().filter(|b| b.1 == a.1 && b.0 != a.0) {
             if a.2 == b.2 && a.3 != b.3 {
+                let (first, second) = if a.0 < b.0 { (a, b) } else { (b, a) };
                 let detail = format!(
-                    "At {} stands {} for the one and {} for the other.",
-                    a.2,
-                    scene.value(a.3),
-                    scene.value(b.3)
+                    "At {} the first has {} and the second {}.",
+                    place(scene, a.2),
+                    scene.value(first.3),
+                    scene.value(second.3)
                 );
-                let (early, late) = (a.0.min(b.0), a.0.max(b.0));
+                let (early, late) = (first.0, second.0);
                 return Some(Finding::new("incompatible-order", late, Some(early)).with(detail));
             }
         }
@@ -314,10 +325,15 @@ fn other_order(scene: &Scene<'_>) -> Option<Finding> {
     for a in &places {
         for b in places.iter().filter(|b| (b.1, b.3) == (a.1, a.3) && b.2 > a.2) {
             if written_once(scene, a.1, a.3) {
-                let detail = format!("{} stands at {} and at {}.", scene.value(a.3), a.2, b.2);
+                let (first, second) = if a.0 < b.0 { (a, b) } else { (b, a) };
+                let detail = format!(
+                    "{} stands at {} for the first and at {} for the second.",
+                    scene.value(a.3),
+                    place(scene, first.2),
+                    place(scene, second.2)
+                );
                 let kind = if a.4 && b.4 { "duplicate-append" } else { "incompatible-order" };
-                let (early, late) = (a.0.min(b.0), a.0.max(b.0));
-                return Some(Finding::new(kind, late, Some(early)).with(detail));
+                return Some(Finding::new(kind, second.0, Some(first.0)).with(detail));
             }
         }
     }

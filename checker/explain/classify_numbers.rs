@@ -68,10 +68,15 @@ pub(crate) fn skipped(scene: &Scene<'_>) -> Option<Finding> {
             .collect();
         others.dedup();
         let most = others.len() as i64 + first(scene.initial_value(fact.key)) + 1;
-        let detail = format!(
-            "With all that can have come before it, it was the {} of its key at most.",
-            ordinal(most)
-        );
+        let detail = match scene.reading.model {
+            ModelName::AppendLog => {
+                format!("With all that can have come before it, its offset was {} at most.", most - 1)
+            }
+            _ => format!(
+                "With all that can have come before it, it was the {} of its key at most.",
+                ordinal(most)
+            ),
+        };
         (n > most).then(|| Finding::new("skipped-id", at, None).with(detail))
     })
 }

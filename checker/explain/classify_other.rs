@@ -60,7 +60,10 @@ fn out_of_range(scene: &Scene<'_>, sums: &[(usize, Fact, i64)]) -> Option<Findin
             low += if surely { amount } else { amount.min(0) };
             high += if surely { amount } else { amount.max(0) };
         }
-        let detail = format!("It read {sum}; the increments allow {low} to {high}.");
+        let detail = format!(
+            "What had been added by then allows {}.",
+            if low == high { format!("only {low}") } else { format!("{low} to {high}") }
+        );
         (sum < low || sum > high).then(|| Finding::new("counter-out-of-range", at, None).with(detail))
     })
 }
@@ -87,7 +90,8 @@ pub(crate) fn permits(scene: &Scene<'_>) -> Option<Finding> {
             }
         }
         let witness = got.iter().map(|(at, _)| *at).find(|&at| at != last && scene.op(at).ret <= until);
-        let detail = format!("At least {out} were out then, of {permits}.");
+        let there = if permits == 1 { "is only 1" } else { &format!("are only {permits}") };
+        let detail = format!("At least {out} were out then, and there {there}.");
         (out > permits).then(|| Finding::new("permits-exceeded", last, witness).with(detail))
     })
 }

@@ -48,10 +48,12 @@ pub(super) fn interleaved(scene: &Scene<'_>) -> Option<Finding> {
                 !scene.base.before(scene.op(a), scene.op(b)) && !scene.base.before(scene.op(b), scene.op(a));
             if a != b && unordered && both(one.key) && both(other.key) {
                 let detail = format!(
-                    "{} comes from {} and {} from {}, and each of these wrote both.",
-                    scene.object(one.key),
+                    "{} comes from {} ({}) and {} from {} ({}), and each of these wrote both.",
+                    scene.held(one.key, one.value),
+                    scene.client(a),
                     scene.label(a),
-                    scene.object(other.key),
+                    scene.held(other.key, other.value),
+                    scene.client(b),
                     scene.label(b)
                 );
                 return Some(Finding::new("interleaved-writes", one.reader, Some(a)).with(detail));

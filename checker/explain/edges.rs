@@ -46,7 +46,8 @@ pub(crate) fn register(scene: &Scene<'_>) -> (Graph, Option<Circle>) {
     let writes = writes(scene, &sights);
     for sight in &sights {
         let Some(writer) = sight.writer else { continue };
-        let (r, w, v) = (scene.label(sight.reader), scene.label(writer), scene.value(sight.value));
+        let (r, w) = (scene.label(sight.reader), scene.label(writer));
+        let v = scene.held(sight.key, sight.value);
         let mut text = format!("{r} {} {v}, and only {w} ever wrote {v}", scene.saw(sight.reader));
         if scene.op(writer).outcome == Outcome::Info {
             text.push_str(&format!(" (so {w} did happen)"));
@@ -55,11 +56,11 @@ pub(crate) fn register(scene: &Scene<'_>) -> (Graph, Option<Circle>) {
     }
     for sight in sights.iter().filter(|s| s.writer.is_none()) {
         for write in writes.iter().filter(|w| w.key == sight.key && w.writer != sight.reader) {
-            let (r, x, v) = (scene.label(sight.reader), scene.label(write.writer), scene.value(sight.value));
+            let (r, x) = (scene.label(sight.reader), scene.label(write.writer));
             let text = format!(
-                "{r} {} {v}, what {} held before any write, and {x} replaces it",
+                "{r} {} {}, as it was before any write, and {x} replaces it",
                 scene.saw(sight.reader),
-                scene.object(sight.key)
+                scene.held(sight.key, sight.value)
             );
             graph.add(sight.reader, write.writer, Why::Initial, Vec::new(), text);
         }
@@ -163,7 +164,7 @@ fn overwritten(graph: &mut Graph, scene: &Scene<'_>, sights: &[Sight], writes: &
     let mut found: Vec<(usize, usize, Vec<usize>, String)> = Vec::new();
     for sight in sights {
         let Some(w) = sight.writer else { continue };
-        let (r, v) = (sight.reader, scene.value(sight.value));
+        let (r, v) = (sight.reader, scene.held(sight.key, sight.value));
         for &Write { writer: x, key, value } in writes {
             if key != sight.key || x == w || x == r {
                 continue;
@@ -176,7 +177,7 @@ fn overwritten(graph: &mut Graph, scene: &Scene<'_>, sights: &[Sight], writes: &
             if let Some(path) = graph.path(x, r) {
                 let text = format!(
                     "{only}, and {xl} comes before {rl} ({{}}): so {wl} must have replaced {}",
-                    scene.value(value)
+                    scene.held(key, value)
                 );
                 found.push((x, w, path, text));
             }

@@ -175,6 +175,15 @@ impl<'a> Scene<'a> {
         self.history.values.get(id).to_string()
     }
 
+    /// A value with its key, where the core is about more than one: `y = 1`.
+    pub(crate) fn held(&self, key: ValueId, value: ValueId) -> String {
+        let mut keys = self.core_facts().map(|(_, fact)| fact.key);
+        match keys.next().is_some_and(|first| keys.any(|other| other != first)) {
+            true => format!("{} = {}", self.object(key), self.value(value)),
+            false => self.value(value),
+        }
+    }
+
     /// How to call the object behind `key`.
     pub(crate) fn object(&self, key: ValueId) -> String {
         match key {

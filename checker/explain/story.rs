@@ -4,11 +4,22 @@ use super::classify::Finding;
 use super::facts::{Act, Family};
 use super::scene::Scene;
 use super::words::{duration, moment, number};
+use crate::spec::ModelName;
 use history::{NEVER, NO_TIME, Op, Outcome, Value, ValueId};
 
 /// The story of a core. `minimal` is what was proved about its size.
-pub(crate) fn story(scene: &Scene<'_>, finding: &Finding, texts: &[String], minimal: bool) -> String {
-    let mut sentences = vec![first(scene, finding, texts)];
+/// `blamed` is the operation that fits nowhere, where no kind names another.
+pub(crate) fn story(
+    scene: &Scene<'_>,
+    finding: &Finding,
+    texts: &[String],
+    minimal: bool,
+    blamed: Option<usize>,
+) -> String {
+    let mut sentences = vec![match finding.victim {
+        Some(victim) => first(scene, finding, victim, texts),
+        None => generic(scene, blamed, texts),
+    }];
     if !finding.detail.is_empty() {
         sentences.push(finding.detail.clone());
     }
@@ -26,21 +37,24 @@ pub(crate) fn story(scene: &Scene<'_>, finding: &Finding, texts: &[String], mini
 pub(crate) fn when(op: &Op, opening: bool) -> String {
     match (op.invoke_time, opening) {
         (NO_TIME, true) => format!("On line {} of the history", op.invoke_line),
-        (NO_TIME, false) => format!("on line {}", op.invoke_line),
+        (t, false) => moment_of(t, op.invoke_line),
         (t, true) => format!("{} into the run", moment(t)),
-        (t, false) => format!("at {}", moment(t)),
     }
 }
 
-fn first(scene: &Scene<'_>, finding: &Finding, texts: &[String]) -> String {
-    let Some(victim) = finding.victim else { return generic(scene) };
+/// When something was sent or answered: `at 37.463 s`, or on which line of the history.
+pub(crate) fn moment_of(time: i64, line: u32) -> String {
+    if time == NO_TIME { format!("on line {line}") } else { format!("at {}", moment(time)) }
+}
+
+fn first(scene: &Scene<'_>, finding: &Finding, victim: usize, texts: &[String]) -> String {
     let opening = when(scene.op(victim), true);
     let who = scene.client(victim);
     let did = past(scene, victim, texts, false);
     let Some(witness) = finding.witness else {
         return match finding.kind {
             "phantom-value" => format!("{opening}, {who} {did}, which nobody ever wrote."),
-            "phantom-message" => format!("{opening}, {who} {did}, which nobody put in with success."),
+            "phantom-message" => format!("{opening}, {who} {did}, which nobody ever put in with success."),
             "read-of-future" => format!("{opening}, {who} {did}, before anyone had sent it."),
             _ => format!("{opening}, {who} {did}."),
         };
@@ -90,8 +104,10 @@ fn first(scene: &Scene<'_>, finding: &Finding, texts: &[String]) -> String {
         "lock-shared" => {
             let held = gap.map_or(String::new(), |gap| format!(" {gap}"));
             format!(
-                "{opening}, {who} asked for {} and got it, although {other} had got it{held} and not given it back.",
-                lock(scene, victim)
+                "{opening}, {who} asked for {} and got it{}, although {other} had got it{}{held} and not given it back.",
+                lock(scene, victim),
+                via(scene, victim, "from"),
+                via(scene, witness, "from")
             )
         }
         "stale-write-accepted" => {
@@ -127,6 +143,10 @@ fn first(scene: &Scene<'_>, finding: &Finding, texts: &[String]) -> String {
             texts[witness]
         ),
         "write-skew" | "circular-flow" => {
+            let (witness, victim) = match scene.invoke[witness] < scene.invoke[victim] {
+                true => (witness, victim),
+                false => (victim, witness),
+            };
             let (a, b) = (scene.client(witness), scene.client(victim));
             let (first, second) = (past(scene, witness, texts, false), past(scene, victim, texts, false));
             let what = if finding.kind == "write-skew" {
@@ -140,16 +160,19 @@ fn first(scene: &Scene<'_>, finding: &Finding, texts: &[String]) -> String {
                 when(scene.op(victim), false)
             )
         }
-        "duplicate-id" => {
-            format!("{opening}, {who} {did}, although {other} had {done}{}, too.", finished(&gap))
-        }
+        "duplicate-id" => match gap {
+            Some(_) => {
+                format!("{opening}, {who} {did}, although {other} had already {done}{}.", finished(&gap))
+            }
+            None => format!("{opening}, {who} {did}, although {other} had {done}, too."),
+        },
         "id-went-back" => {
             let it = if same { "it had itself already" } else { "had already" };
             let it = if same { it.to_string() } else { format!("{other} {it}") };
             format!("{opening}, {who} {did}, although {it} {done}{}.", finished(&gap))
         }
         "permits-exceeded" => {
-            format!("{opening}, {who} {did}, although {other} had {done} and others may have, too.")
+            format!("{opening}, {who} {did}, although {other} had {done}.")
         }
         "incompatible-order" => {
             let first = past(scene, witness, texts, false);
@@ -159,13 +182,24 @@ fn first(scene: &Scene<'_>, finding: &Finding, texts: &[String]) -> String {
                 when(scene.op(victim), false)
             )
         }
-        "duplicate-append" => format!("{opening}, {who} {did}, where {other} had {done} only once."),
-        "duplicate-delivery" => {
-            format!("{opening}, {who} {did}, which {other} had already taken{}.", finished(&gap))
-        }
+        "duplicate-append" => format!(
+            "{opening}, {who} {did}, although {} was appended only once, by {other}{}.",
+            scene.value(scene.op(witness).input),
+            via(scene, witness, "through")
+        ),
+        "duplicate-delivery" => format!(
+            "{opening}, {who} {did}, although {other} had already taken it{}{}.",
+            via(scene, witness, "through"),
+            finished(&gap)
+        ),
         "reordered-message" => {
+            let later = match scene.history.values.get(scene.op(witness).output) {
+                Value::List(_) => "what was put in after it".to_string(),
+                _ => format!("{}, which was put in after it,", scene.value(scene.op(witness).output)),
+            };
             format!(
-                "{opening}, {who} {did}, although {other} had already taken what was put in after it{}.",
+                "{opening}, {who} {did}, although {other} had already taken {later}{}{}.",
+                via(scene, witness, "through"),
                 finished(&gap)
             )
         }
@@ -173,9 +207,18 @@ fn first(scene: &Scene<'_>, finding: &Finding, texts: &[String]) -> String {
     }
 }
 
-fn generic(scene: &Scene<'_>) -> String {
+fn generic(scene: &Scene<'_>, blamed: Option<usize>, texts: &[String]) -> String {
     let clients: std::collections::BTreeSet<u32> =
         (0..scene.core.len()).map(|i| scene.op(i).process).collect();
+    if let (Some(blamed), true) = (blamed, scene.core.len() > 1) {
+        return format!(
+            "{}, {} {}. No order of this and {} gives every client the answer that it got.",
+            when(scene.op(blamed), true),
+            scene.client(blamed),
+            past(scene, blamed, texts, false),
+            count(scene.core.len() - 1, "other operation")
+        );
+    }
     let opening = scene.core.first().map_or(String::new(), |&i| when(&scene.history.ops[i as usize], true));
     format!(
         "{opening}, {} by {} began, and no order of them gives every client the answer that it got.",
@@ -192,13 +235,7 @@ fn count(n: usize, what: &str) -> String {
 fn past(scene: &Scene<'_>, position: usize, texts: &[String], perfect: bool) -> String {
     let op = scene.op(position);
     let object = if op.key == ValueId::NULL { String::new() } else { format!("{} = ", scene.object(op.key)) };
-    let node = |word: &str| {
-        if op.node == ValueId::NULL {
-            String::new()
-        } else {
-            format!(" {word} node {}", scene.history.values.get(op.node))
-        }
-    };
+    let node = |word: &str| via(scene, position, word);
     let f = scene.history.values.get(op.f).as_text().unwrap_or("");
     let family = scene.reading.family;
     let in_key = if op.key == ValueId::NULL {
@@ -219,7 +256,7 @@ fn past(scene: &Scene<'_>, position: usize, texts: &[String], perfect: bool) -> 
             format!("{wrote} {object}{}{made}{}", scene.value(op.input), node("through"))
         }
         (Family::Set | Family::Log, "read") => {
-            format!("read {}{}{}", texts[position].trim_start_matches("read → "), in_key, node("from"))
+            format!("read {object}{}{}", texts[position].trim_start_matches("read → "), node("from"))
         }
         (Family::Set, "contains") => {
             let told = if perfect { "been told" } else { "was told" };
@@ -235,11 +272,12 @@ fn past(scene: &Scene<'_>, position: usize, texts: &[String], perfect: bool) -> 
         (Family::Log, "append") => {
             let place = match scene.history.values.get(op.output) {
                 Value::Int(offset) if op.outcome == Outcome::Ok && op.output != op.input => {
-                    format!(" at {offset}")
+                    let what = if scene.reading.model == ModelName::AppendLog { "offset" } else { "length" };
+                    format!(" and was told {what} {offset}")
                 }
                 _ => String::new(),
             };
-            format!("appended {}{place}{in_key}{}", scene.value(op.input), node("through"))
+            format!("appended {}{in_key}{}{place}", scene.value(op.input), node("through"))
         }
         (Family::Ids, "generate") => {
             let given = if perfect { "been given" } else { "was given" };
@@ -274,6 +312,14 @@ fn past(scene: &Scene<'_>, position: usize, texts: &[String], perfect: bool) -> 
             let did = if perfect { "done" } else { "did" };
             format!("{did} \"{}\"{in_key}{}", texts[position], node("through"))
         }
+    }
+}
+
+/// The node that was asked, if it is known: ` through node n2`.
+fn via(scene: &Scene<'_>, position: usize, word: &str) -> String {
+    match scene.op(position).node {
+        ValueId::NULL => String::new(),
+        node => format!(" {word} node {}", scene.history.values.get(node)),
     }
 }
 

@@ -2,7 +2,7 @@
 
 mod route;
 
-use crate::plan::{Bar, Cell, Plan, op_text, place, plan};
+use crate::plan::{Bar, Cell, Plan, op_text, place, plan, shown};
 use crate::text::{cut, many, number_word, span};
 use history::results::{Anomaly, CoreOp, Edge, Why};
 use maud::{Markup, html};
@@ -31,7 +31,8 @@ pub struct Picture {
 /// Draws a core. `id` makes the ids of the drawing unique on its page.
 pub fn picture(anomaly: &Anomaly, id: &str) -> Picture {
     let plan = plan(anomaly);
-    let ops: Vec<&CoreOp> = plan.drawn.iter().map(|&i| &anomaly.ops[i]).collect();
+    let shown = shown(anomaly);
+    let ops: Vec<&CoreOp> = plan.drawn.iter().map(|&i| shown[i]).collect();
     let left = gutter(&plan);
     let needs = needs(&plan, &ops, anomaly);
     let narrow = place(plan.columns.len() + 1, &needs, 0).last().copied().unwrap_or(0) + left + 14;
@@ -137,7 +138,9 @@ fn needs(plan: &Plan, ops: &[&CoreOp], anomaly: &Anomaly) -> Vec<(usize, usize, 
         }
     }
     for cell in &plan.cells {
-        let width = wide(&cut(&cell.text, 26), cell_size(cell)) + 14.0;
+        // What nothing fits into is said in full, as far as there is room.
+        let length = if cell.conflict { 44 } else { 26 };
+        let width = wide(&cut(&cell.text, length), cell_size(cell)) + 14.0;
         // What was before the first instant is not drawn.
         if let Some(from) = cell.from {
             need(from, cell.to.unwrap_or(end), width);
@@ -400,9 +403,13 @@ impl Drawing<'_> {
     }
 
     fn strip(&self, y: f64) -> Markup {
-        let subject = self.anomaly.key.as_deref().unwrap_or(noun(&self.anomaly.model));
+        let subject = match (&self.anomaly.key, self.plan.parts.as_str()) {
+            (None, "") => noun(&self.anomaly.model).to_string(),
+            (None, parts) => format!("({parts})"),
+            (Some(key), _) => key.clone(),
+        };
         html! {
-            text class="name" x="0" y=(px(y + 11.0)) { (cut(subject, 14)) }
+            text class="name" x="0" y=(px(y + 11.0)) { (cut(&subject, 14)) }
             text class="axis" x="0" y=(px(y + 25.0)) { "can be" }
             // What was before the first instant is said only where there is room to say it.
             @for cell in self.plan.cells.iter().filter(|c| c.from.is_some()) {

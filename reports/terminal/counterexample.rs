@@ -4,7 +4,7 @@ use super::style::Ink;
 use super::verdict::Paths;
 use super::{Look, WIDTH_MAX, WIDTH_MIN, picture};
 use crate::clean;
-use crate::plan::op_text;
+use crate::plan::{op_text, shown};
 use crate::summary::orders_heading;
 use crate::text::{count, list, many, moment};
 use history::results::{Anomaly, FaultRecord, OrderRow, Results};
@@ -188,7 +188,7 @@ impl Text<'_> {
 
     /// The operations one after the other, where there is no room for a picture.
     fn list(&mut self, anomaly: &Anomaly) {
-        for op in &anomaly.ops {
+        for op in shown(anomaly) {
             let node = op.node.as_ref().map_or(String::new(), |n| format!(" via {n}"));
             let when = match (op.invoke_time, op.ret_time) {
                 (Some(from), Some(to)) if op.ret.is_some() => format!(", {} to {}", moment(from), moment(to)),

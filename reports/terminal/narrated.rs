@@ -25,7 +25,7 @@ pub fn narrated(anomaly: &Anomaly) -> String {
         format!("{} operations are", title(&number_word(n)))
     };
     lines.push(format!("{number} {set}."));
-    lines.extend(anomaly.ops.iter().map(|op| operation(anomaly, op)));
+    lines.extend(anomaly.ops.iter().chain(&anomaly.refused).map(|op| operation(anomaly, op)));
     for edge in &anomaly.edges {
         lines.push(format!(
             "Reason {}: {} must come before {}, because {}.",

@@ -8,7 +8,7 @@
 
 use super::style::Ink;
 use super::{Look, WIDTH_MAX};
-use crate::plan::{Plan, op_text, place, plan};
+use crate::plan::{Plan, op_text, place, plan, shown};
 use crate::text::cut;
 use history::results::{Anomaly, CoreOp};
 
@@ -49,7 +49,8 @@ pub fn draw(anomaly: &Anomaly, width: usize, look: &Look) -> Option<Vec<String>>
     if plan.columns.is_empty() || plan.left_out > 0 {
         return None;
     }
-    let ops: Vec<&CoreOp> = plan.drawn.iter().map(|&i| &anomaly.ops[i]).collect();
+    let shown = shown(anomaly);
+    let ops: Vec<&CoreOp> = plan.drawn.iter().map(|&i| shown[i]).collect();
     // Full words if they fit, then short ones, then without the line of states.
     let forms = [
         Form { short_words: false, short_tails: false, states: true },
@@ -216,8 +217,12 @@ impl<'a> Drawing<'a> {
 
     fn states(&self, look: &Look) -> Line {
         let mut line = Line::new();
-        let subject = self.anomaly.key.as_deref().unwrap_or("it");
-        line.put(0, &look.say(&format!("{} can be", cut(subject, 16))), Ink::Plain);
+        let subject = match (&self.anomaly.key, self.plan.parts.as_str()) {
+            (None, "") => "it".to_string(),
+            (None, parts) => format!("({parts})"),
+            (Some(key), _) => key.clone(),
+        };
+        line.put(0, &look.say(&format!("{} can be", cut(&subject, 16))), Ink::Plain);
         for cell in &self.plan.cells {
             let ink = if cell.conflict { Ink::Bad } else { Ink::Strong };
             let to = cell.to.map_or(self.x[self.plan.columns.len()], |c| self.x[c]);

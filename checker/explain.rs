@@ -233,7 +233,7 @@ fn one_object<M: Model>(mut built: Built<M>, core: &[u32]) -> Result<(Problem<M>
 
 fn name(part: &History, keys: &[ValueId], noun: &str) -> String {
     match keys {
-        [key] => plain_text(part.values.get(*key)),
+        [key] => scene::object_name(part.values.get(*key)),
         _ => noun.to_string(),
     }
 }
@@ -330,7 +330,7 @@ fn key(scene: &Scene<'_>, family: Family) -> Option<String> {
     keys.sort_unstable();
     keys.dedup();
     match keys[..] {
-        [key] if key != ValueId::NULL => Some(scene.object(key)),
+        [key] if key != ValueId::NULL => Some(plain_text(scene.history.values.get(key))),
         _ => None,
     }
 }

@@ -51,7 +51,7 @@ pub fn charts(axis: Axis, results: &Results, history: &History, buckets: &[Bucke
     html! {
         div.two-up {
             section.card #latency aria-labelledby="h-latency" {
-                h2 #h-latency { "Latency" small { "of answered operations, by the moment they were sent" } }
+                h2 #h-latency { "Latency" small { "of answered operations, from sending to answer, by the moment of sending" } }
                 p.legend { span.l50 { "p50" } span.l95 { "p95" } span.l99 { "p99" } span.lmax { "longest" }
                     span.lband { "fault" } }
                 (latency)

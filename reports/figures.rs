@@ -51,7 +51,7 @@ fn all(results: &Results, history: &History) -> Vec<Figure> {
             name: "Latency p50 · p99",
             value: span(p50),
             beside: format!("· {}", span(p99)),
-            meaning: "Over the answered operations, at the client",
+            meaning: "Over the answered operations, from sending to answer, at the client; the percentiles below count from when they were due",
         });
         let outage = longest_outage(history);
         figures.push(Figure {
@@ -87,7 +87,8 @@ fn rate(stats: &Stats) -> String {
     if stats.duration_ns <= 0 {
         return String::new();
     }
-    format!("{}/s", short(stats.ops as f64 * 1e9 / stats.duration_ns as f64))
+    let rate = stats.ops as f64 * 1e9 / stats.duration_ns as f64;
+    if rate < 1000.0 { format!("{}/s", short(rate)) } else { format!("{}/s", count(rate.round() as u64)) }
 }
 
 fn latencies(history: &History) -> Option<(i64, i64)> {

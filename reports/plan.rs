@@ -225,6 +225,17 @@ fn parts(anomaly: &Anomaly) -> Vec<String> {
     }
 }
 
+/// What the strip of states is about: the key, the keys, or `nameless`.
+pub fn subject(anomaly: &Anomaly, plan: &Plan, nameless: &str) -> String {
+    match (&anomaly.key, plan.parts.as_str()) {
+        (None, "") => nameless.to_string(),
+        (None, parts) => format!("({parts})"),
+        // A number alone would be taken for a value.
+        (Some(key), _) if key.parse::<i64>().is_ok() => format!("key {key}"),
+        (Some(key), _) => key.clone(),
+    }
+}
+
 /// `x = 1, y = 2` as `(1, 2)`.
 fn tuple(state: &str) -> String {
     let values: Vec<&str> =

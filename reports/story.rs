@@ -49,7 +49,9 @@ fn marks(anomaly: &Anomaly) -> Vec<String> {
         };
         if let (Some(key), false) = (&op.key, value.is_empty()) {
             // Some models quote what others do not.
-            marks.extend([value, value.trim_matches('"')].map(|value| format!("{key} = {value}")));
+            for value in [value, value.trim_matches('"')] {
+                marks.extend([format!("{key} = {value}"), format!("key {key} = {value}")]);
+            }
         }
         if value.starts_with('[') {
             marks.push(value.to_string());

@@ -188,7 +188,7 @@ impl<'a> Scene<'a> {
     pub(crate) fn object(&self, key: ValueId) -> String {
         match key {
             ValueId::NULL => super::facts::noun(self.reading.model).to_string(),
-            key => plain_text(self.history.values.get(key)),
+            key => object_name(self.history.values.get(key)),
         }
     }
 
@@ -215,6 +215,14 @@ impl<'a> Scene<'a> {
 /// Names of keys, nodes and functions: without quotes.
 pub(crate) fn plain_text(value: &Value) -> String {
     value.as_text().map_or_else(|| value.to_string(), str::to_string)
+}
+
+/// How to call the object behind a key: by the key, unless that would be taken for a value.
+pub(crate) fn object_name(key: &Value) -> String {
+    match key {
+        Value::Int(_) => format!("key {key}"),
+        _ => plain_text(key),
+    }
 }
 
 /// Who sent an operation.

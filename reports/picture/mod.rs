@@ -2,7 +2,7 @@
 
 mod route;
 
-use crate::plan::{Bar, Cell, Plan, op_text, place, plan, shown};
+use crate::plan::{Bar, Cell, Plan, op_text, place, plan, shown, subject};
 use crate::text::{cut, many, number_word, span};
 use history::results::{Anomaly, CoreOp, Edge, Why};
 use maud::{Markup, html};
@@ -403,11 +403,7 @@ impl Drawing<'_> {
     }
 
     fn strip(&self, y: f64) -> Markup {
-        let subject = match (&self.anomaly.key, self.plan.parts.as_str()) {
-            (None, "") => noun(&self.anomaly.model).to_string(),
-            (None, parts) => format!("({parts})"),
-            (Some(key), _) => key.clone(),
-        };
+        let subject = subject(self.anomaly, self.plan, noun(&self.anomaly.model));
         html! {
             text class="name" x="0" y=(px(y + 11.0)) { (cut(&subject, 14)) }
             text class="axis" x="0" y=(px(y + 25.0)) { "can be" }

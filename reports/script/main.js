@@ -32,8 +32,9 @@ function draw() {
   drawHeading(heading);
   const boxes = drawRows(canvas, Math.min(HEIGHT_MAX, Math.max(1, rows.length) * ROW), scroller.scrollTop);
   const length = span(Math.min(view.to, H.length) - Math.max(view.from, 0));
-  info.textContent = boxes ? `every operation, ${length}` : `${length}; every pixel sums up the operations in it, zoom in to see each`;
-  const word = H.n === 1 ? 'operation' : 'operations';
+  const every = H.n < H.total ? 'every operation that is in this page' : 'every operation';
+  info.textContent = boxes ? `${every}, ${length}` : `${length}; every pixel sums up the operations in it, zoom in to see each`;
+  const word = (H.n === 1 ? 'operation' : 'operations') + (H.n < H.total ? ` here, of ${count(H.total)} in all` : '');
   if (!found.classList.contains('wrong')) found.textContent = view.mask ? `${count(view.shown)} of ${count(H.n)} ${word}` : `${count(H.n)} ${word}`;
   const anomaly = H.anomalies[view.anomaly];
   const id = view.focus || (view.selected >= 0 ? ops.key[view.selected] : 0) || (anomaly && anomaly.ops.length ? ops.key[anomaly.ops[0][1]] : 0);
@@ -78,9 +79,9 @@ function build() {
   buttons.append(button('−', 'zoom out', () => zoom(1.6)), button('+', 'zoom in', () => zoom(1 / 1.6)), button('keys', '?', () => help.showModal()));
   const bar = make('div', { class: 'bar', role: 'search' }, filterBox, found, grouping, make('span', { class: 'check' }, focusBox, focusLabel), buttons);
   const notes = [];
-  if (H.n < H.total) notes.push(`${count(H.n)} of ${count(H.total)} operations are in this page: those of the keys in question, and those within a second of a fault or an anomaly; the others are summed up in the strip on top. perjury report --all makes a page with all of them.`);
+  const reduced = H.n < H.total ? [make('p', { class: 'note reduced' }, `${count(H.n)} of ${count(H.total)} operations are in this page: those of the keys in question, and those within a second of a fault or an anomaly; the others are summed up in the strip on top. perjury report --all makes a page with all of them.`)] : [];
   if (H.cut < 256) notes.push(`Values longer than ${H.cut} characters are cut here; the history has all of them.`);
-  const browser = make('div', { class: 'browse' }, bar, overview, heading, scroller, panel, table, ...notes.map(text => make('p', { class: 'note' }, text)));
+  const browser = make('div', { class: 'browse' }, ...reduced, bar, overview, heading, scroller, panel, table, ...notes.map(text => make('p', { class: 'note' }, text)));
   const section = $('#timeline');
   const title = $('h2', section);
   $('small', title).replaceWith(info);

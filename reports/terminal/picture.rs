@@ -8,7 +8,7 @@
 
 use super::style::Ink;
 use super::{Look, WIDTH_MAX};
-use crate::plan::{Plan, op_text, place, plan, shown};
+use crate::plan::{Plan, op_text, place, plan, shown, subject};
 use crate::text::cut;
 use history::results::{Anomaly, CoreOp};
 
@@ -217,11 +217,7 @@ impl<'a> Drawing<'a> {
 
     fn states(&self, look: &Look) -> Line {
         let mut line = Line::new();
-        let subject = match (&self.anomaly.key, self.plan.parts.as_str()) {
-            (None, "") => "it".to_string(),
-            (None, parts) => format!("({parts})"),
-            (Some(key), _) => key.clone(),
-        };
+        let subject = subject(self.anomaly, &self.plan, "it");
         line.put(0, &look.say(&format!("{} can be", cut(&subject, 16))), Ink::Plain);
         for cell in &self.plan.cells {
             let ink = if cell.conflict { Ink::Bad } else { Ink::Strong };

@@ -156,7 +156,7 @@ fn latencies(runs: &[Compared]) -> Markup {
     let functions: BTreeSet<&String> =
         runs.iter().flat_map(|run| run.results.stats.functions.keys()).collect();
     html! { section.card aria-labelledby="h-latencies" {
-        h2 #h-latencies { "Latency" small { "of answered operations, from when they were sent" } }
+        h2 #h-latencies { "Latency" small { "of answered operations, from when they were due (sent, where a history does not say)" } }
         @if spectra.iter().any(|points| !points.is_empty()) {
             @match overlay::chart(&spectra) {
                 // Plotters wrote this from numbers alone.

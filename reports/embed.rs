@@ -9,23 +9,20 @@
 
 use crate::base64::base64;
 use crate::buckets::Axis;
+use crate::chosen::{Chosen, choose};
 use crate::clean::clean;
 use crate::plan::shown;
 use crate::timeline::band_class;
 use crate::workers::workers;
 use flate2::Compression;
 use flate2::write::DeflateEncoder;
-use history::results::{Answer, Results};
+use history::results::Results;
 use history::{Applied, History, NEVER, NO_TIME, Op, Outcome, Value, ValueId};
 use serde_json::{Value as Json, json};
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::io::Write as _;
 
-/// Above this many operations a page holds those that matter most and says so.
-pub const OPS_MAX: usize = 1_500_000;
-/// A reduced page holds what is this near (1 s) to an end of a fault or to an anomaly.
-const NEAR_NS: i64 = 1_000_000_000;
 /// Characters of a value that are kept, from the most to the fewest, until all of them fit.
 const LIMITS: [usize; 5] = [256, 96, 40, 20, 10];
 /// Bytes of text that are always allowed, and per operation.
@@ -39,7 +36,7 @@ const INT_MAX: i64 = 1 << 40;
 
 /// Packs at most `most` operations of a history, as base64. O(n) and the time of a DEFLATE.
 pub fn pack(results: &Results, history: &History, axis: Axis, most: usize) -> String {
-    let chosen = chosen(results, history, axis, most);
+    let Chosen { ops: chosen, held } = choose(results, history, axis, most);
     let unit = if axis.timed && axis.length() >= 1_000_000_000 { 1000 } else { 1 };
     let length = axis.length() / unit;
     let workers = workers(history);
@@ -81,7 +78,7 @@ pub fn pack(results: &Results, history: &History, axis: Axis, most: usize) -> St
         varint(zigzag(i64::from(line) - last - 1), &mut columns[LINES]);
         last = i64::from(line);
     }
-    let header = header(results, history, axis, unit, &chosen, &workers.first, texts).to_string();
+    let header = header(results, history, axis, unit, &chosen, held, &workers.first, texts).to_string();
     let mut raw = Vec::new();
     varint(header.len() as u64, &mut raw);
     raw.extend_from_slice(header.as_bytes());
@@ -92,58 +89,6 @@ pub fn pack(results: &Results, history: &History, axis: Axis, most: usize) -> St
         .and_then(|()| deflate.finish());
     // Memory has no disk to be full.
     base64(&written.unwrap_or_default())
-}
-
-/// The operations that a page holds, in order: all, or those of the keys in question and those near what happened.
-fn chosen(results: &Results, history: &History, axis: Axis, most: usize) -> Vec<u32> {
-    let all = 0..history.ops.len() as u32;
-    if history.ops.len() <= most {
-        return all.collect();
-    }
-    let open = |answer: Answer| answer != Answer::Holds;
-    let questioned: Vec<&str> = results
-        .judgements
-        .iter()
-        .flat_map(|j| &j.objects)
-        .filter(|o| open(o.answer))
-        .flat_map(|o| o.keys.iter().map(String::as_str))
-        .chain(results.anomalies.iter().filter_map(|a| a.key.as_deref()))
-        .collect();
-    let keys: std::collections::HashSet<&str> = questioned.into_iter().collect();
-    let mut moments: Vec<i64> =
-        results.faults.iter().flat_map(|f| [Some(f.injected), f.healed]).flatten().collect();
-    moments.extend(results.anomalies.iter().flat_map(|a| &a.ops).filter_map(|op| op.invoke_time));
-    moments.sort_unstable();
-    let near = |op: &Op| {
-        let at = moments.partition_point(|m| *m < op.invoke_time);
-        axis.timed
-            && [at.checked_sub(1), Some(at)]
-                .into_iter()
-                .flatten()
-                .any(|i| moments.get(i).is_some_and(|m| m.abs_diff(op.invoke_time) <= NEAR_NS as u64))
-    };
-    let in_core: std::collections::HashSet<u32> =
-        results.anomalies.iter().flat_map(shown).map(|op| op.invoke).collect();
-    let mut named: HashMap<ValueId, bool> = HashMap::new();
-    let mut important = |op: &Op| {
-        *named.entry(op.key).or_insert_with(|| {
-            op.key != ValueId::NULL && keys.contains(text(history.values.get(op.key), 600).as_str())
-        }) || near(op)
-            || in_core.contains(&op.invoke)
-    };
-    let mut chosen: Vec<u32> = all.clone().filter(|&i| important(&history.ops[i as usize])).collect();
-    if chosen.len() > most {
-        // Too many even so: of those, what is in a core and every so many of the rest.
-        let every = chosen.len().div_ceil(most);
-        let core = |i: u32| in_core.contains(&history.ops[i as usize].invoke);
-        chosen = chosen
-            .iter()
-            .enumerate()
-            .filter(|(at, i)| at % every == 0 || core(**i))
-            .map(|(_, i)| *i)
-            .collect();
-    }
-    chosen
 }
 
 /// Where an operation begins, and one more than its length (0 if it has no end), in units.
@@ -274,7 +219,7 @@ fn small(value: &Value) -> Option<i64> {
 }
 
 /// A value in at most `limit` characters and a `…`, whatever its size.
-fn text(value: &Value, limit: usize) -> String {
+pub fn text(value: &Value, limit: usize) -> String {
     struct Short {
         text: String,
         left: usize,
@@ -307,6 +252,7 @@ fn header(
     axis: Axis,
     unit: i64,
     chosen: &[u32],
+    held: String,
     rows: &[i64],
     texts: Texts,
 ) -> Json {
@@ -347,8 +293,8 @@ fn header(
         .filter(|_| axis.timed)
         .map(|(from, length)| [tick(*from), tick(from.saturating_add(*length))])
         .collect();
-    let reduced = chosen.len() < history.ops.len();
-    json!({
+    let reduced = !held.is_empty();
+    let mut header = json!({
         "n": chosen.len(),
         "total": history.ops.len(),
         "timed": axis.timed,
@@ -366,7 +312,11 @@ fn header(
         "stalls": stalls,
         "anomalies": anomalies,
         "overview": if reduced { overview(history, axis) } else { Json::Null },
-    })
+    });
+    if reduced {
+        header["held"] = Json::from(held);
+    }
+    header
 }
 
 /// Counts of all operations of a page that does not hold all: ok, failed, unknown by slice.

@@ -21,6 +21,7 @@ mod base64;
 mod buckets;
 mod charts;
 mod checked;
+mod chosen;
 mod clean;
 mod clocks;
 mod delivery;
@@ -48,5 +49,6 @@ mod verdict;
 pub mod web;
 mod workers;
 
+pub use chosen::OPS_MAX;
 pub use clean::clean_to;
-pub use page::{html, html_of_all, shown};
+pub use page::{html, html_of, shown};

@@ -3,6 +3,7 @@
 
 use crate::base64::base64;
 use crate::buckets::{Axis, buckets};
+use crate::chosen::OPS_MAX;
 use crate::script::script;
 use crate::summary::{glyph, sentence};
 use crate::{
@@ -19,19 +20,14 @@ const STYLE: &str = include_str!("style.css");
 ///
 /// The page works from disk and makes no request, whatever the history holds. `results` and `history`
 /// should be of the same run; where they are not, the charts show `history` and everything else `results`.
-/// O(n log n) in the operations. A page takes 5 to 15 bytes per operation, up to `embed::OPS_MAX` of them;
+/// O(n log n) in the operations. A page takes 5 to 15 bytes per operation, up to [`OPS_MAX`] of them;
 /// beyond that it holds those that matter most, and says so.
 pub fn html(results: &Results, history: &History) -> String {
-    page(results, history, embed::OPS_MAX)
+    html_of(results, history, OPS_MAX)
 }
 
-/// The same with every operation in it, whatever that makes of its size.
-pub fn html_of_all(results: &Results, history: &History) -> String {
-    page(results, history, usize::MAX)
-}
-
-/// A page that holds at most `most` operations.
-fn page(results: &Results, history: &History, most: usize) -> String {
+/// The same with at most `most` operations to be browsed: `usize::MAX` puts in all, whatever that makes of its size.
+pub fn html_of(results: &Results, history: &History, most: usize) -> String {
     let raw = results;
     let results = &clean::results(results);
     let axis = Axis::of(history, &results.faults);

@@ -79,7 +79,7 @@ function build() {
   buttons.append(button('−', 'zoom out', () => zoom(1.6)), button('+', 'zoom in', () => zoom(1 / 1.6)), button('keys', '?', () => help.showModal()));
   const bar = make('div', { class: 'bar', role: 'search' }, filterBox, found, grouping, make('span', { class: 'check' }, focusBox, focusLabel), buttons);
   const notes = [];
-  const reduced = H.n < H.total ? [make('p', { class: 'note reduced' }, `${count(H.n)} of ${count(H.total)} operations are in this page: those of the keys in question, and those within a second of a fault or an anomaly; the others are summed up in the strip on top. perjury report --all makes a page with all of them.`)] : [];
+  const reduced = H.n < H.total ? [make('p', { class: 'note reduced' }, H.held)] : [];
   if (H.cut < 256) notes.push(`Values longer than ${H.cut} characters are cut here; the history has all of them.`);
   const browser = make('div', { class: 'browse' }, ...reduced, bar, overview, heading, scroller, panel, table, ...notes.map(text => make('p', { class: 'note' }, text)));
   const section = $('#timeline');

@@ -6,44 +6,13 @@
 mod fixtures;
 
 use fixtures::cases;
-use flate2::read::DeflateDecoder;
-use std::io::Read;
+use fixtures::unpacked::unpacked;
 use std::path::PathBuf;
 
 const PAGE_MAX: usize = 330_000;
 
 fn gallery() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("gallery")
-}
-
-/// What a page shows, and its operations as bytes: how well they were packed is not ours to promise.
-fn unpacked(page: &str) -> (String, Vec<u8>) {
-    let mark = "<script id=\"ops\" type=\"application/octet-stream\">";
-    let Some((_, rest)) = page.split_once(mark) else { return (reports::shown(page), Vec::new()) };
-    let (data, _) = rest.split_once("</script>").expect("the element ends");
-    let mut raw = Vec::new();
-    DeflateDecoder::new(&base64(data)[..]).read_to_end(&mut raw).expect("DEFLATE");
-    (reports::shown(page), raw)
-}
-
-fn base64(text: &str) -> Vec<u8> {
-    let digit = |c: u8| -> u32 {
-        match c {
-            b'A'..=b'Z' => u32::from(c - b'A'),
-            b'a'..=b'z' => u32::from(c - b'a') + 26,
-            b'0'..=b'9' => u32::from(c - b'0') + 52,
-            b'+' => 62,
-            b'/' => 63,
-            other => panic!("{other} is no digit of base64"),
-        }
-    };
-    let digits: Vec<u32> = text.bytes().filter(|c| *c != b'=').map(digit).collect();
-    let mut out = Vec::new();
-    for group in digits.chunks(4) {
-        let bits = group.iter().fold(0, |bits, d| bits << 6 | d) << (6 * (4 - group.len()));
-        out.extend((0..group.len() - 1).map(|i| (bits >> (16 - 8 * i)) as u8));
-    }
-    out
 }
 
 #[test]

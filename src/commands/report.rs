@@ -30,7 +30,7 @@ pub fn run(args: &ReportArgs, signals: &Signals) -> Result<u8, Failure> {
     };
     let history = &subject.history;
     show::write_drawn(&file, || match args.all {
-        true => reports::html_of_all(&results, history),
+        true => reports::html_of(&results, history, usize::MAX),
         false => reports::html(&results, history),
     })?;
     show::out(&format!("{}\n", file.display()));

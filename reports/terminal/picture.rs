@@ -217,7 +217,7 @@ impl<'a> Drawing<'a> {
 
     fn states(&self, look: &Look) -> Line {
         let mut line = Line::new();
-        let subject = subject(self.anomaly, &self.plan, "it");
+        let subject = subject(self.anomaly, self.plan, "it");
         line.put(0, &look.say(&format!("{} can be", cut(&subject, 16))), Ink::Plain);
         for cell in &self.plan.cells {
             let ink = if cell.conflict { Ink::Bad } else { Ink::Strong };

@@ -4,6 +4,7 @@ use super::desk::FaultId;
 use super::progress::Progress;
 use super::recorder::Watch;
 use super::stage::{Handle, Session, Stage, StageError};
+use history::{Kind, Process};
 use nemesis::{Asked, Claim, Cue, Drive, Fault, Planned, Trigger};
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,6 +16,9 @@ const TICK: Duration = Duration::from_millis(10);
 const PROBE: Duration = Duration::from_millis(100);
 /// How often roles are asked for.
 const ROLES: Duration = Duration::from_millis(250);
+/// How long the next fault waits until the cluster serves again after the last one. What serves nobody is not hurt by
+/// anything, and some systems need many seconds; but one that does not come back is hurt while it does not, too.
+const RECOVERY: Duration = Duration::from_secs(20);
 /// How much longer a fault may stay that has not been seen to bite yet.
 const UNPROVED: Duration = Duration::from_millis(1500);
 /// Sessions for a fault that asks a node something.
@@ -33,13 +37,23 @@ pub(super) fn haunt(stage: &Stage, planned: Vec<Planned>, stop: &AtomicBool, pro
         healing: Vec::new(),
         primaries: None,
         roles_at: Instant::now(),
+        healed: None,
+        lost: Duration::ZERO,
         paused: None,
         left_out: 0,
     };
     let mut planned = VecDeque::from(planned);
     while !stop.load(Ordering::SeqCst) && !stage.recorder().broken() {
         haunting.obey();
-        while planned.front().is_some_and(|p| haunting.start.elapsed() >= p.at) {
+        while let Some(late) = planned.front().and_then(|p| haunting.start.elapsed().checked_sub(p.at)) {
+            if haunting.recovering() {
+                // All that is planned comes so much later.
+                haunting.lost = haunting.lost.max(late);
+                break;
+            }
+            if late < haunting.lost {
+                break;
+            }
             let Some(due) = planned.pop_front() else { break };
             if haunting.paused.is_some() {
                 haunting.left_out += 1;
@@ -49,12 +63,14 @@ pub(super) fn haunt(stage: &Stage, planned: Vec<Planned>, stop: &AtomicBool, pro
                 haunting.due.push_back((due, None));
             }
         }
-        haunting.begin_due();
+        if !haunting.recovering() {
+            haunting.begin_due();
+        }
         haunting.listen();
         haunting.look_after();
         haunting.see_healed();
         haunting.ask_roles();
-        progress.next_fault(planned.front().map(|p| (p.wanted.kind, p.at)));
+        progress.next_fault(planned.front().map(|p| (p.wanted.kind, p.at + haunting.lost)));
     }
     haunting.go_on();
     for armed in &haunting.armed {
@@ -79,6 +95,10 @@ struct Haunting<'a> {
     /// Who was primary when it was last asked; none before.
     primaries: Option<BTreeSet<(usize, u64)>>,
     roles_at: Instant,
+    /// When a fault was healed, if nobody was served since.
+    healed: Option<Instant>,
+    /// How much later than planned faults come, because the cluster had to recover first.
+    lost: Duration,
     /// Since when somebody wants no faults.
     paused: Option<Duration>,
     /// Faults that were planned for the time since then.
@@ -165,6 +185,11 @@ impl Haunting<'_> {
             ));
             self.progress.paused(false);
         }
+    }
+
+    /// Whether the cluster has not served anybody since the last fault was healed, and has time left for it.
+    fn recovering(&self) -> bool {
+        self.healed.is_some_and(|healed| healed.elapsed() < RECOVERY)
     }
 
     /// Injects what is due, the oldest first, as far as nothing in force stands in its way.
@@ -301,6 +326,9 @@ impl Haunting<'_> {
         let mut next = self.watch.next(TICK);
         while let Some(event) = next {
             self.active.iter().for_each(|a| self.stage.desk().saw(a.id, &event));
+            if event.kind == Kind::Ok && matches!(event.process, Process::Client(_)) {
+                self.healed = None;
+            }
             self.cue(&event);
             next = self.watch.ready();
         }
@@ -349,6 +377,7 @@ impl Haunting<'_> {
                 self.progress.event(&format!("healing: {error}"));
             }
             self.healing.push((active.id, Instant::now() - PROBE));
+            self.healed = Some(Instant::now());
             active.askers.into_iter().for_each(|a| self.stage.close(a.session));
         }
     }

@@ -25,9 +25,9 @@ impl Default for Thresholds {
     }
 }
 
-/// How long a fault is still felt after it was healed, in nanoseconds.
+/// How long a fault is still felt after it was healed and somebody was served again, in nanoseconds.
 const AFTERMATH_NS: i64 = 1_000_000_000;
-/// How long after a fault at the primary a change of roles still counts as its consequence, in nanoseconds.
+/// How long after that, for a fault at the primary, a change of roles still counts as its consequence, in nanoseconds.
 const ROLE_NS: i64 = 5_000_000_000;
 
 /// Why a run tested too little to mean anything, one sentence each; nothing if it did not.
@@ -113,7 +113,16 @@ impl Seen<'_> {
     /// When a fault that bit was felt.
     fn felt(&self, fault: &FaultRecord) -> Option<(i64, i64)> {
         fault.bit?;
-        Some((fault.injected, fault.healed.map_or(i64::MAX, |h| h.saturating_add(AFTERMATH_NS))))
+        Some((fault.injected, self.over(fault).saturating_add(AFTERMATH_NS)))
+    }
+
+    /// When a fault was over: healed, and a request that was made after that was answered. Some systems need seconds
+    /// until they have found together again, and what they answer first is what the fault has left behind.
+    fn over(&self, fault: &FaultRecord) -> i64 {
+        let Some(healed) = fault.healed else { return i64::MAX };
+        let served =
+            |op: &&Op| op.outcome == Outcome::Ok && op.invoke_time >= healed && op.ret_time != NO_TIME;
+        self.history.ops.iter().filter(served).map(|op| op.ret_time).min().unwrap_or(healed)
     }
 
     /// Counts no further than `enough`.
@@ -168,7 +177,7 @@ impl Seen<'_> {
             .filter_map(|h| self.faults.iter().find(|f| f.id == h.fault && f.bit.is_some()))
             .collect();
         let changed = |fault: &&FaultRecord| {
-            let until = fault.healed.unwrap_or(i64::MAX).saturating_add(ROLE_NS);
+            let until = self.over(fault).saturating_add(ROLE_NS);
             let within = |e: &&FaultEvent| e.time > fault.injected && e.time <= until;
             // That nobody is primary any more is no move.
             let moved = |e: &FaultEvent| history::primaries(e).is_some_and(|nodes| !nodes.is_empty());

@@ -276,18 +276,6 @@ fn etcd_is_linearizable_under_faults_that_bite() {
     assert_eq!(traces(), before);
 }
 
-#[test]
-fn serializable_reads_of_etcd_are_caught_as_stale_and_are_sequential() {
-    if !etcd() {
-        return;
-    }
-    let _alone = alone();
-    let faults = ["--nemesis", "partition", "--time-limit", "12s", "--with", "reads=serializable"];
-    let (_, text, _dir) = etcd_test(&[&["--lab", "3"][..], &faults].concat(), 1);
-    assert!(text.contains("error[stale-read]"), "{text}");
-    assert!(text.contains("sequentially consistent: holds"), "{text}");
-}
-
 /// A child that is killed when the test is over, if it still runs.
 struct Killed(Child);
 

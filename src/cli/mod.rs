@@ -384,6 +384,9 @@ pub struct CasebookArgs {
     /// The cases of real systems, each in a lab (as root, with the system's packages), and not those of the demo systems.
     #[arg(long)]
     pub real: bool,
+    /// With --real: those that are fast, and no hunt: etcd, ZooKeeper, Redis and NATS, and PostgreSQL's primary.
+    #[arg(long, requires = "real", conflicts_with = "cases")]
+    pub fast: bool,
     /// How often to run each.
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub repeat: u32,

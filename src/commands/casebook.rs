@@ -17,7 +17,10 @@ use workloads::Rng;
 /// # Errors
 /// A case that there is not (64); a cluster that cannot be started (69); a store that cannot be written (74).
 pub fn run(args: &CasebookArgs, signals: &Signals) -> Result<u8, Failure> {
-    let cases = chosen(&args.cases, args.real)?;
+    let mut cases = chosen(&args.cases, args.real)?;
+    if args.fast {
+        cases.retain(|case| casebook::real::fast(case));
+    }
     let seed = args.seed.unwrap_or_else(|| RandomState::new().hash_one("perjury") >> 16);
     let table = Table::of(&cases);
     show::out(&format!("seed {seed}\n{}", table.head()));
@@ -132,6 +135,15 @@ mod tests {
         };
         assert_eq!(names(&[]).len(), 17);
         assert_eq!(names(&["both-sides-answer", "abd"]), ["abd", "both-sides-answer"]);
+    }
+
+    #[test]
+    fn the_fast_ones_are_those_of_systems_that_are_up_in_a_moment_and_no_hunt() {
+        let fast = casebook::real::cases().iter().filter(|case| casebook::real::fast(case));
+        let names: Vec<&str> = fast.map(|case| case.name).collect();
+        assert_eq!(names.len(), 18, "{names:?}");
+        assert!(names.contains(&"etcd-lock") && names.contains(&"postgres-primary"), "{names:?}");
+        assert!(!names.contains(&"patroni-async") && !names.contains(&"nats-two-ackers"), "{names:?}");
     }
 
     #[test]

@@ -12,6 +12,15 @@ mod zookeeper;
 
 use super::case::Case;
 
+/// Whether a case is one of those that are fast: its system is up in a moment, and it is no hunt. Continuous integration
+/// plays them, as one command.
+pub fn fast(case: &Case) -> bool {
+    match case.system {
+        "etcd" | "zookeeper" | "redis" | "nats" => case.name != nats::NATS_TWO_ACKERS.name,
+        _ => case.name == postgres::POSTGRES_PRIMARY.name,
+    }
+}
+
 /// Every case, in the order in which they are run. A new one is one constant and one line here.
 pub fn cases() -> &'static [Case] {
     static CASES: &[Case] = &[

@@ -32,7 +32,15 @@ pub fn sentences(history: &History, faults: &[FaultRecord], run: Option<&RunInfo
             } else {
                 "no full or failing disk, "
             };
-            said.push(format!("The nodes share one machine: {power}{disk}no network but loopback."));
+            let has = |key: &str| run.config.iter().any(|(name, _)| name == key);
+            let missing = format!("{power}{disk}");
+            if has("lab") {
+                said.push(format!("The nodes share one machine: {missing}no network but the lab's."));
+            } else if !has("no-db") {
+                said.push(format!("The nodes share one machine: {missing}no network but loopback."));
+            } else if let Some(missing) = missing.strip_suffix(", ") {
+                said.push(format!("There was {missing}."));
+            }
         }
         None if faults.is_empty() => {
             said.push(

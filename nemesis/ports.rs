@@ -103,7 +103,10 @@ pub trait Members: Send + Sync {
 
 /// What the system's processes write down.
 pub trait Logs: Send + Sync {
-    /// What was appended to a node's log since it had `from` bytes, at most a mebibyte, and how many bytes it has up to
-    /// there. Without `from`: nothing, and how many it has.
-    fn log(&self, node: usize, from: Option<u64>) -> Result<(u64, Vec<u8>), String>;
+    /// How many logs a node has: one for each of its daemons, say.
+    fn count(&self, node: usize) -> usize;
+
+    /// What was appended to one of a node's logs since it had `from` bytes, at most a mebibyte, and how many bytes it has
+    /// up to there. Without `from`: nothing, and how many it has. `Err` if it is not there (yet).
+    fn log(&self, node: usize, which: usize, from: Option<u64>) -> Result<(u64, Vec<u8>), String>;
 }

@@ -4,7 +4,7 @@ use crate::cli::SshArgs;
 use crate::control::lab::Links;
 use history::{Call, Completion};
 use nemesis::Cluster;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// One session of one process with one node. Dropping it closes the session.
 ///
@@ -115,14 +115,20 @@ pub enum Place {
     #[default]
     Here,
     /// Isolated nodes on this machine, made for the run and gone with it.
-    Lab {
-        /// Links whose packets are written to a file.
-        capture: Option<Links>,
-        /// Whether each node has a file system of its own for its data.
-        disk: bool,
-    },
+    Lab(LabPlace),
     /// Other machines.
     Hosts(HostsPlace),
+}
+
+/// Isolated nodes on this machine.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LabPlace {
+    /// Links whose packets are written to a file.
+    pub capture: Option<Links>,
+    /// Whether each node has a file system of its own for its data.
+    pub disk: bool,
+    /// How long everything takes on each link, in each direction.
+    pub link_delay: Duration,
 }
 
 /// Other machines, and how they are reached.

@@ -56,6 +56,7 @@ fn merge(flags: TestArgs, file: TestArgs) -> TestArgs {
         lab: flags.lab.or(file.lab),
         capture: flags.capture.or(file.capture),
         disk: flags.disk || file.disk,
+        link_delay: flags.link_delay.or(file.link_delay),
         with,
         concurrency: flags.concurrency.or(file.concurrency),
         rate: flags.rate.or(file.rate),

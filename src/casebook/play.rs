@@ -3,7 +3,7 @@
 use super::case::{Case, Got, Script};
 use super::scene::{self, Scene};
 use super::table::Outcome;
-use crate::client::{Place, System};
+use crate::client::{LabPlace, Place, System};
 use crate::conclude::{self, Purpose, stage_failure, unwritten};
 use crate::exit::{self, Failure};
 use crate::judging::{self, Background, Question};
@@ -188,7 +188,7 @@ pub fn lack(case: &Case) -> Option<String> {
 /// Where the nodes of a case are: a real system has a lab of its own, with disks if one is to lose power.
 fn place(case: &Case, system: &dyn System) -> Place {
     let disk = case.faults.contains(&"power");
-    if system.needs_nodes() { Place::Lab { capture: None, disk } } else { Place::Here }
+    if system.needs_nodes() { Place::Lab(LabPlace { disk, ..LabPlace::default() }) } else { Place::Here }
 }
 
 fn test_config(case: &Case, parts: &Parts, seed: u64, seconds: u64) -> RunConfig {

@@ -1,6 +1,6 @@
 //! `perjury lab`: nodes on this machine.
 
-use super::parse::links;
+use super::parse::{Span, links};
 use crate::control::lab::Links;
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
@@ -35,6 +35,9 @@ pub enum LabCommand {
         /// With --capture: only these links, in both directions: `n1-n2`, `n3-clients`, separated by commas.
         #[arg(long, value_name = "LINKS", requires = "capture", value_parser = links)]
         link: Option<Links>,
+        /// How long everything takes on each link between two nodes, in each direction: nodes far from each other.
+        #[arg(long, value_name = "TIME")]
+        link_delay: Option<Span>,
         /// Give each node a file system of its own below this directory, which can lose its power.
         #[arg(long, value_name = "DIR")]
         disk: Option<String>,

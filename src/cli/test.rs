@@ -39,6 +39,10 @@ pub struct TestArgs {
     /// With --lab: give each node a file system of its own for its data; power and disk-… among the faults imply it.
     #[arg(long)]
     pub disk: bool,
+    /// With --lab: how long everything takes on each link between two nodes, and between a node and the clients, in each
+    /// direction: nodes far from each other.
+    #[arg(long, value_name = "TIME", env = "PERJURY_LINK_DELAY", requires = "lab")]
+    pub link_delay: Option<Span>,
     /// Options of the system: key=value (repeatable).
     #[arg(long = "with", value_name = "KEY=VALUE", value_parser = pair)]
     #[serde(deserialize_with = "table")]

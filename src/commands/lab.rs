@@ -1,5 +1,6 @@
 //! `perjury lab`: nodes on this machine, for tests and for looking around.
 
+use super::place::LINK_DELAY_MAX;
 use crate::cli::{LabArgs, LabCommand};
 use crate::control::lab::node::ourselves;
 use crate::control::lab::{NODES_MAX, detached};
@@ -9,13 +10,13 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Does what was asked about labs.
 pub fn run(args: LabArgs) -> Result<u8, Failure> {
     crate::control::lab::sweep();
     match args.command {
-        LabCommand::Up { nodes, name, seed, capture, link, disk, ssh } => {
+        LabCommand::Up { nodes, name, seed, capture, link, link_delay, disk, ssh } => {
             if !(1..=NODES_MAX).contains(&nodes) {
                 return Err(Failure::usage(format!(
                     "--nodes: expected 1 to {NODES_MAX} nodes, found {nodes}"
@@ -29,8 +30,12 @@ pub fn run(args: LabArgs) -> Result<u8, Failure> {
             if disk.as_ref().is_some_and(|dir| !dir.starts_with('/') || dir.len() < 2) {
                 return Err(Failure::usage("--disk: expected a directory of the nodes, as in /var/lib/etcd"));
             }
-            let lab =
-                detached::up(&detached::Wish { name, nodes, seed, capture, disk, ssh }).map_err(cluster)?;
+            let delay = link_delay.map_or(Duration::ZERO, |delay| delay.0);
+            if delay > LINK_DELAY_MAX {
+                return Err(Failure::usage(format!("--link-delay: at most {} s", LINK_DELAY_MAX.as_secs())));
+            }
+            let wish = detached::Wish { name, nodes, seed, delay, capture, disk, ssh };
+            let lab = detached::up(&wish).map_err(cluster)?;
             eprintln!("{nodes} nodes up in {:.2} s", begun.elapsed().as_secs_f64());
             show(&lab);
             if let Some(how) = detached::by_ssh(&lab) {

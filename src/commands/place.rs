@@ -1,18 +1,22 @@
 //! Where the nodes of a test are: processes of this machine, a lab, or other machines.
 
-use crate::cli::parse::{links, quoted};
+use crate::cli::parse::{Span, links, quoted};
 use crate::cli::{Nodes, NodesArgs, SshArgs, TestArgs};
-use crate::client::{HostsPlace, Place, System};
+use crate::client::{HostsPlace, LabPlace, Place, System};
 use crate::control::lab::NODES_MAX;
 use crate::control::reach;
 use crate::exit::Failure;
 use crate::run::RunConfig;
 use crate::systems;
 use nemesis::{Needs, Wanted};
+use std::time::Duration;
 
 /// Kinds of fault that are done to other machines unless others are asked for: none that changes a machine's clock or
 /// needs a kernel with netem.
 const USUAL: [&str; 4] = ["partition", "pause", "kill", "zombie"];
+
+/// How long a link of a lab may take at most.
+pub const LINK_DELAY_MAX: Duration = Duration::from_secs(10);
 
 /// Kinds that end processes, or may, and start them again.
 const ENDING: [&str; 8] =
@@ -20,8 +24,8 @@ const ENDING: [&str; 8] =
 
 /// Gives the nodes of a lab disks of their own if a fault needs them.
 pub fn give_disks(config: &mut RunConfig) {
-    if let Place::Lab { disk, .. } = &mut config.place {
-        *disk |= config.nemesis.iter().any(|wanted| nemesis::needs(wanted.kind) == Needs::Disks);
+    if let Place::Lab(place) = &mut config.place {
+        place.disk |= config.nemesis.iter().any(|wanted| nemesis::needs(wanted.kind) == Needs::Disks);
     }
 }
 
@@ -41,7 +45,11 @@ pub fn resolve(args: &TestArgs, system: &dyn System, config: &mut RunConfig) -> 
         config.nodes = nodes;
         let capture = args.capture.as_deref().map(links).transpose();
         let capture = capture.map_err(|why| Failure::usage(format!("--capture: {why}")))?;
-        config.place = Place::Lab { capture, disk: args.disk };
+        let link_delay = args.link_delay.map_or(Duration::ZERO, |delay| delay.0);
+        if link_delay > LINK_DELAY_MAX {
+            return Err(Failure::usage(format!("--link-delay: at most {} s", LINK_DELAY_MAX.as_secs())));
+        }
+        config.place = Place::Lab(LabPlace { capture, disk: args.disk, link_delay });
     } else if let Some(nodes) = named {
         if !system.needs_nodes() {
             return Err(only_here(system, "--nodes"));
@@ -69,6 +77,9 @@ pub fn resolve(args: &TestArgs, system: &dyn System, config: &mut RunConfig) -> 
     if args.disk && args.lab.is_none() {
         return Err(Failure::usage("--disk: only the nodes of a lab are given disks (--lab N)"));
     }
+    if args.link_delay.is_some() && args.lab.is_none() {
+        return Err(Failure::usage("--link-delay: only the links of a lab are ours to delay (--lab N)"));
+    }
     let hosts = matches!(config.place, Place::Hosts(_));
     if !hosts && (args.no_db || args.ssh != SshArgs::default()) {
         return Err(Failure::usage(
@@ -93,7 +104,7 @@ pub fn check_faults(config: &RunConfig) -> Result<(), Failure> {
                 None => Ok(()),
             }
         }
-        Place::Hosts(_) | Place::Here | Place::Lab { .. } => Ok(()),
+        Place::Hosts(_) | Place::Here | Place::Lab(_) => Ok(()),
     }
 }
 
@@ -125,10 +136,12 @@ pub fn lines(config: &RunConfig) -> (Vec<(&'static str, toml::Value)>, Vec<(&'st
     let number = toml::Value::Integer(config.nodes as i64);
     match &config.place {
         Place::Here => (vec![("nodes", number)], Vec::new()),
-        Place::Lab { capture, disk } => {
-            let capture = capture.as_ref().map(|links| ("capture", toml::Value::String(links.to_string())));
+        Place::Lab(LabPlace { capture, disk, link_delay }) => {
+            let text = |name, text: String| (name, toml::Value::String(text));
+            let capture = capture.as_ref().map(|links| text("capture", links.to_string()));
             let disk = disk.then_some(("disk", toml::Value::Boolean(true)));
-            (std::iter::once(("lab", number)).chain(capture).chain(disk).collect(), Vec::new())
+            let delay = (!link_delay.is_zero()).then(|| text("link-delay", Span(*link_delay).to_string()));
+            (std::iter::once(("lab", number)).chain(capture).chain(disk).chain(delay).collect(), Vec::new())
         }
         Place::Hosts(place) => {
             let names = place.nodes.iter().cloned().map(toml::Value::String).collect();
@@ -145,10 +158,14 @@ pub fn flags(config: &RunConfig, usual: usize) -> String {
     match &config.place {
         Place::Here if config.nodes == usual => String::new(),
         Place::Here => format!(" --nodes {}", config.nodes),
-        Place::Lab { capture, disk } => {
+        Place::Lab(LabPlace { capture, disk, link_delay }) => {
             let capture = capture.as_ref().map_or(String::new(), |links| format!(" --capture {links}"));
             let disk = if *disk { " --disk" } else { "" };
-            format!(" --lab {}{capture}{disk}", config.nodes)
+            let delay = match link_delay.is_zero() {
+                true => String::new(),
+                false => format!(" --link-delay {}", Span(*link_delay)),
+            };
+            format!(" --lab {}{capture}{disk}{delay}", config.nodes)
         }
         Place::Hosts(place) => {
             let HostsPlace { nodes, ssh, no_db } = place;

@@ -2,6 +2,7 @@
 
 use super::desk::Desk;
 use crate::client::Running;
+use nemesis::Logs;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -12,7 +13,7 @@ const LOOK: Duration = Duration::from_millis(40);
 /// Of a line, what is kept.
 const LINE_MAX: usize = 300;
 
-/// One thread for each node, from the first line that somebody waits for to the end of the stage.
+/// One thread for each log of each node, from the first line that somebody waits for to the end of the stage.
 pub struct LogWatch {
     running: Arc<dyn Running>,
     shared: Arc<Shared>,
@@ -29,8 +30,15 @@ struct Shared {
 struct Awaited {
     /// What it holds.
     text: String,
-    /// How many bytes each node's log had when the waiting began.
-    since: Vec<u64>,
+    /// How many bytes each log of each node had when the waiting began.
+    since: Vec<Vec<u64>>,
+}
+
+/// A log: of which node, and which of its logs.
+#[derive(Clone, Copy)]
+struct Source {
+    node: usize,
+    which: usize,
 }
 
 impl Shared {
@@ -39,10 +47,10 @@ impl Shared {
     }
 
     /// Writes down a line if it is waited for, which it then no longer is.
-    fn line(&self, node: usize, at: u64, line: &str) {
+    fn line(&self, Source { node, which }: Source, at: u64, line: &str) {
         let mut wanted = self.wanted();
         let before = wanted.len();
-        wanted.retain(|awaited| awaited.since[node] > at || !line.contains(&awaited.text));
+        wanted.retain(|awaited| awaited.since[node][which] > at || !line.contains(&awaited.text));
         let came = wanted.len() < before;
         drop(wanted);
         if came {
@@ -63,10 +71,9 @@ impl LogWatch {
     pub fn want(&self, text: &str) -> Result<(), String> {
         let cluster = self.running.cluster();
         let logs = cluster.logs()?;
-        let since: Vec<u64> = std::thread::scope(|scope| {
-            let asked: Vec<_> = (0..cluster.nodes().len())
-                .map(|node| scope.spawn(move || logs.log(node, None).map(|(at, _)| at)))
-                .collect();
+        let since: Vec<Vec<u64>> = std::thread::scope(|scope| {
+            let asked: Vec<_> =
+                (0..cluster.nodes().len()).map(|node| scope.spawn(move || lengths(logs, node))).collect();
             asked
                 .into_iter()
                 .map(|asked| asked.join().unwrap_or_else(|_| Err("reading a log has panicked".into())))
@@ -74,11 +81,13 @@ impl LogWatch {
         })?;
         let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
         if threads.is_empty() {
-            for (node, from) in since.iter().copied().enumerate() {
-                let (running, shared) = (self.running.clone(), self.shared.clone());
-                let thread = std::thread::Builder::new().name(format!("log {node}"));
-                let thread = thread.spawn(move || read(&*running, &shared, node, from));
-                threads.push(thread.map_err(|error| format!("reading a log: {error}"))?);
+            for (node, of_node) in since.iter().enumerate() {
+                for (which, from) in of_node.iter().copied().enumerate() {
+                    let (running, shared) = (self.running.clone(), self.shared.clone());
+                    let thread = std::thread::Builder::new().name(format!("log {node} {which}"));
+                    let thread = thread.spawn(move || read(&*running, &shared, Source { node, which }, from));
+                    threads.push(thread.map_err(|error| format!("reading a log: {error}"))?);
+                }
             }
         }
         drop(threads);
@@ -96,11 +105,22 @@ impl Drop for LogWatch {
     }
 }
 
-/// Reads a node's log line by line until the end of the stage.
-fn read(running: &dyn Running, shared: &Shared, node: usize, mut at: u64) {
+/// How many bytes each of a node's logs has: none, as long as it is not there. One of them must be.
+fn lengths(logs: &dyn Logs, node: usize) -> Result<Vec<u64>, String> {
+    let asked: Vec<Result<u64, String>> =
+        (0..logs.count(node)).map(|which| logs.log(node, which, None).map(|(at, _)| at)).collect();
+    match asked.iter().find_map(|asked| asked.as_ref().err()) {
+        Some(why) if asked.iter().all(Result::is_err) => Err(why.clone()),
+        Some(_) | None => Ok(asked.into_iter().map(|asked| asked.unwrap_or(0)).collect()),
+    }
+}
+
+/// Reads a log line by line until the end of the stage.
+fn read(running: &dyn Running, shared: &Shared, source: Source, mut at: u64) {
+    let Source { node, which } = source;
     let mut rest: Vec<u8> = Vec::new();
     while !shared.stop.load(Ordering::SeqCst) {
-        let read = running.cluster().logs().and_then(|logs| logs.log(node, Some(at)));
+        let read = running.cluster().logs().and_then(|logs| logs.log(node, which, Some(at)));
         let more = match read {
             Ok((to, bytes)) => {
                 let grown = to.checked_sub(at) == Some(bytes.len() as u64);
@@ -114,7 +134,7 @@ fn read(running: &dyn Running, shared: &Shared, node: usize, mut at: u64) {
                 let mut begin = 0;
                 while let Some(length) = rest[begin..].iter().position(|byte| *byte == b'\n') {
                     let line = String::from_utf8_lossy(&rest[begin..begin + length]);
-                    shared.line(node, first + begin as u64, line.trim_end());
+                    shared.line(source, first + begin as u64, line.trim_end());
                     begin += length + 1;
                 }
                 rest.drain(..begin);

@@ -22,11 +22,11 @@ pub fn start<S: Service>(
     service: impl FnOnce(Vec<(String, String)>) -> Result<S, String>,
 ) -> Result<Box<dyn Running>, String> {
     let place = match start.place {
-        Place::Lab { capture, disk } => {
+        Place::Lab(place) => {
             if let Some(why) = super::lack(system, start.with) {
                 return Err(why);
             }
-            Nodes::Lab(LabCluster::start(start, capture.as_ref(), *disk, service)?)
+            Nodes::Lab(LabCluster::start(start, place, service)?)
         }
         Place::Hosts(place) => {
             let cluster = HostedCluster::start(system, place, start.dir, service)?;

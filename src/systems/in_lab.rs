@@ -3,13 +3,13 @@
 mod ports;
 
 use super::service::{Part, Service, Way};
-use crate::client::Start;
+use crate::client::{LabPlace, Start};
 use crate::control::disk::{Mounts, sync};
 use crate::control::host::Host;
 use crate::control::lab::disk;
 use crate::control::lab::host::LabHost;
 use crate::control::lab::switch::Network;
-use crate::control::lab::{Lab, LabSpec, Links};
+use crate::control::lab::{Lab, LabSpec};
 use crate::control::{process, skew};
 use nemesis::{ClockSetting, Cluster, DiskState, End, Link, LinkRule, NodeState, Role};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
@@ -96,18 +96,19 @@ impl<S: Service> LabCluster<S> {
     /// addresses are known.
     pub fn start(
         start: &Start<'_>,
-        capture: Option<&Links>,
-        disk: bool,
+        place: &LabPlace,
         service: impl FnOnce(Vec<(String, String)>) -> Result<S, String>,
     ) -> Result<Arc<LabCluster<S>>, String> {
         let Start { nodes, dir, seed, .. } = *start;
-        let capture = capture.map(|links| (dir.join("links.pcap"), links.clone()));
-        let spec = LabSpec { nodes, network: Network(0), here: false, seed, capture };
+        let LabPlace { capture, disk, link_delay: delay } = place;
+        let capture = capture.as_ref().map(|links| (dir.join("links.pcap"), links.clone()));
+        let spec =
+            LabSpec { nodes, network: Network(0), here: false, seed, delay: *delay, groups: false, capture };
         let lab = Lab::up(&spec)?;
         let hosts: Vec<LabHost> = (0..nodes).map(|node| lab.host(node)).collect();
         let members = hosts.iter().map(|host| (host.name().to_string(), host.address().to_string()));
         let service = service(members.collect())?;
-        let disks = if disk { give_disks(&hosts, &service.disk())? } else { Vec::new() };
+        let disks = if *disk { give_disks(&hosts, &service.disk())? } else { Vec::new() };
         let cluster = LabCluster {
             parts: service.parts(),
             service,

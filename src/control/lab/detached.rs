@@ -96,6 +96,7 @@ struct Hold {
     nodes: usize,
     network: u8,
     seed: u64,
+    delay: Duration,
     capture: Option<(PathBuf, Option<Vec<(String, String)>>)>,
     disk: Option<String>,
     ssh: bool,
@@ -190,6 +191,8 @@ pub struct Wish {
     pub nodes: usize,
     /// The seed of all chances of its links.
     pub seed: u64,
+    /// How long everything takes on each of its links, in each direction.
+    pub delay: Duration,
     /// A file for the packets of these links.
     pub capture: Option<(PathBuf, Links)>,
     /// A directory of each node that is to be a disk of its own.
@@ -216,8 +219,8 @@ pub fn up(wish: &Wish) -> Result<Detached, String> {
         Links::All => (path, None),
         Links::Between(pairs) => (path, Some(pairs)),
     });
-    let Wish { nodes, seed, ref disk, ssh, .. } = *wish;
-    let hold = Hold { name: name.to_string(), nodes, network, seed, capture, disk: disk.clone(), ssh };
+    let Wish { nodes, seed, delay, ref disk, ssh, .. } = *wish;
+    let hold = Hold { name: name.to_string(), nodes, network, seed, delay, capture, disk: disk.clone(), ssh };
     let text = serde_json::to_string(&hold).expect("plain data");
     let mut holder = ourselves(&["lab-hold", &text])
         .current_dir("/")
@@ -308,6 +311,8 @@ fn make(hold: &Hold) -> Result<(Lab, Detached), String> {
         network: Network(hold.network),
         here: true,
         seed: hold.seed,
+        delay: hold.delay,
+        groups: hold.ssh,
         capture: hold.capture.clone().map(|(path, pairs)| (path, pairs.map_or(Links::All, Links::Between))),
     };
     let lab = Lab::up(&spec)?;

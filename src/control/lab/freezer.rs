@@ -4,7 +4,7 @@
 //! it first. A group is named after the process that holds the node, and is gone with it; what was left behind because
 //! that process was killed, too, is taken away by the next command about labs.
 
-use rustix::fs::{AtFlags, Dir, Mode, OFlags, mkdirat, open, openat, unlinkat};
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, mkdirat, open, openat, unlinkat};
 use rustix::io::{Errno, read, write};
 use std::fs;
 use std::os::fd::OwnedFd;
@@ -53,6 +53,42 @@ impl Freezer {
     /// The group of the node that this process holds.
     pub fn group(keeper: u32, began: u64) -> String {
         format!("{PREFIX}{keeper}-{began}")
+    }
+
+    /// The group in which that node itself is, where it has groups of its own.
+    pub fn home_of_node(keeper: u32, began: u64) -> String {
+        format!("{PREFIX}{keeper}-{began}-node")
+    }
+
+    /// Whether it is version 2.
+    pub fn second(&self) -> bool {
+        self.second
+    }
+
+    /// Makes a group and moves this process into it; gives where it was. Nothing is done with version 1.
+    pub fn enter(&self, group: &str) -> Result<Option<String>, Errno> {
+        if !self.second {
+            return Ok(None);
+        }
+        let home = self.home();
+        mkdirat(&self.root, group, Mode::RWXU)?;
+        self.put(&format!("{group}/cgroup.procs"), "0")?;
+        Ok(Some(home))
+    }
+
+    /// Moves this process to where it was.
+    pub fn leave(&self, home: &str) -> Result<(), Errno> {
+        self.put(&format!("{home}cgroup.procs"), "0").or_else(|_| self.put("cgroup.procs", "0"))
+    }
+
+    /// Moves this process to where another one is, if that is the group of a node. Nothing is done with version 1.
+    pub fn join(&self, other: i32) -> Result<(), Errno> {
+        let groups = fs::read_to_string(format!("/proc/{other}/cgroup")).unwrap_or_default();
+        let group = groups.lines().find_map(|line| line.strip_prefix("0::/"));
+        match group.filter(|group| self.second && group.starts_with(PREFIX)) {
+            Some(group) => self.put(&format!("{group}/cgroup.procs"), "0"),
+            None => Ok(()),
+        }
     }
 
     fn put(&self, file: &str, text: &str) -> Result<(), Errno> {
@@ -120,9 +156,21 @@ impl Freezer {
         self.get(&file).is_ok_and(|text| text.lines().any(|l| l == line))
     }
 
-    /// Lets the group go on and removes it; its processes are where this one is. No error if there is none.
+    /// The groups in a group.
+    fn inside(&self, group: &str) -> Vec<String> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let dir = openat(&self.root, group, flags, Mode::empty()).and_then(Dir::read_from);
+        let entries = dir.into_iter().flat_map(|dir| dir.flatten());
+        let names = entries.filter(|entry| entry.file_type() == FileType::Directory);
+        let names = names.map(|entry| entry.file_name().to_string_lossy().into_owned());
+        names.filter(|name| name != "." && name != "..").map(|name| format!("{group}/{name}")).collect()
+    }
+
+    /// Lets the group go on, and what is in it, and removes it; its processes are where this one is. No error if there is
+    /// none.
     pub fn thaw(&self, group: &str) -> Result<(), String> {
         let failed = |e: Errno| format!("thawing: {e}");
+        self.inside(group).iter().try_for_each(|inside| self.thaw(inside))?;
         match self.set(group, false) {
             Ok(()) => {}
             Err(Errno::NOENT) => return Ok(()),
@@ -165,7 +213,8 @@ impl Freezer {
         let Ok(dir) = Dir::read_from(&self.root) else { return };
         for entry in dir.flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
-            let holder = name.strip_prefix(PREFIX).and_then(|rest| rest.split_once('-'));
+            let holder = name.strip_prefix(PREFIX).map(|rest| rest.strip_suffix("-node").unwrap_or(rest));
+            let holder = holder.and_then(|rest| rest.split_once('-'));
             let holder = holder.and_then(|(pid, began)| Some((pid.parse().ok()?, began.parse().ok()?)));
             if holder.is_some_and(|(pid, began)| !lives(pid, began)) {
                 // It is tried again by the next command.

@@ -62,6 +62,10 @@ pub struct LabSpec {
     pub here: bool,
     /// The seed of all chances of its links.
     pub seed: u64,
+    /// How long everything takes on each of its links, in each direction.
+    pub delay: Duration,
+    /// Whether each node has groups of processes of its own (cgroups), as a machine does, where this machine has version 2.
+    pub groups: bool,
     /// Which links are written to a file, and to which.
     pub capture: Option<(PathBuf, Links)>,
 }
@@ -144,6 +148,7 @@ impl Lab {
                 address: spec.network.node(i),
                 hosts: hosts.clone(),
                 megabytes: MEGABYTES,
+                groups: spec.groups,
             };
             rising.push(Keeper::start(&spec).map_err(|why| format!("{name}: {why}"))?);
         }
@@ -162,7 +167,7 @@ impl Lab {
         };
         ports.push(port);
         let tap = spec.capture.as_ref().map(|(path, links)| tap(path, links, &names)).transpose()?;
-        let switch = Switch::start(spec.network, ports, spec.seed, tap)?;
+        let switch = Switch::start(spec.network, ports, spec.seed, spec.delay, tap)?;
         Ok(Lab { network: spec.network, nodes, switch, netns })
     }
 

@@ -117,6 +117,7 @@ pub fn enter_all(init: Pid) -> Result<(), String> {
         | ThreadNameSpaceType::HOST_NAME_AND_NIS_DOMAIN_NAME
         | ThreadNameSpaceType::INTER_PROCESS_COMMUNICATION
         | ThreadNameSpaceType::NETWORK
-        | ThreadNameSpaceType::PROCESS_ID;
+        | ThreadNameSpaceType::PROCESS_ID
+        | ThreadNameSpaceType::CONTROL_GROUP;
     move_into_thread_name_spaces(pidfd.as_fd(), all).map_err(failed)
 }

@@ -45,6 +45,8 @@ pub struct NodeSpec {
     pub hosts: Vec<(String, Ipv4Addr)>,
     /// How much it may write, in MiB of memory.
     pub megabytes: u64,
+    /// Whether it has groups of processes of its own, where this machine has version 2 of cgroups.
+    pub groups: bool,
 }
 
 /// What the keeper and init tell the controller, one line each.
@@ -110,6 +112,12 @@ fn keep(args: &[String], socket: &mut UnixStream) -> Result<(), String> {
     let spec: NodeSpec = serde_json::from_str(text).map_err(|e| format!("the node's argument: {e}"))?;
     // Before the mounts of this machine are left behind.
     let freezer = Freezer::find().ok().zip(Process::of(std::process::id()));
+    let home = match &freezer {
+        Some((freezer, this)) if spec.groups => freezer
+            .enter(&Freezer::home_of_node(this.pid, this.began))
+            .map_err(|e| format!("its groups of processes: {e}"))?,
+        Some(_) | None => None,
+    };
     let all = UnshareFlags::NEWNS
         | UnshareFlags::NEWUTS
         | UnshareFlags::NEWIPC
@@ -127,6 +135,10 @@ fn keep(args: &[String], socket: &mut UnixStream) -> Result<(), String> {
         .stderr(Stdio::null())
         .spawn()
         .map_err(|e| format!("starting the node's first process: {e}"))?;
+    // It is born in the node's group, and this one has no business there.
+    if let (Some((freezer, _)), Some(home)) = (&freezer, &home) {
+        freezer.leave(home).map_err(|e| format!("its groups of processes: {e}"))?;
+    }
     tell(socket, &News::Init(init.id()));
     let pid = i32::try_from(init.id()).ok().and_then(Pid::from_raw).ok_or("init has no process id")?;
     let ended = pidfd_open(pid, PidfdFlags::empty()).map_err(|e| format!("watching init: {e}"))?;
@@ -135,11 +147,15 @@ fn keep(args: &[String], socket: &mut UnixStream) -> Result<(), String> {
     while let Err(Errno::INTR) = poll(&mut fds, None) {}
     // Who waits for a disk that hangs cannot be ended, and neither can who is frozen by an old freezer.
     disk::thaw(Path::new("/"));
-    if let Some((freezer, this)) = freezer {
+    if let Some((freezer, this)) = &freezer {
         let _ = freezer.thaw(&Freezer::group(this.pid, this.began));
     }
     let _ = init.kill();
     let _ = init.wait();
+    if let (Some((freezer, this)), Some(_)) = (&freezer, &home) {
+        // What cannot be removed now is tried again by the next command about labs.
+        let _ = freezer.thaw(&Freezer::home_of_node(this.pid, this.began));
+    }
     drop(pipe);
     Ok(())
 }
@@ -188,7 +204,12 @@ fn become_node(args: &[String]) -> Result<(), String> {
     if std::process::id() != 1 {
         return Err("init is not the first process of its name space".into());
     }
-    root::enter(&spec.name, &spec.hosts, spec.megabytes)?;
+    // Its group is then the root of what it sees.
+    let groups = spec.groups && Freezer::find().is_ok_and(|freezer| freezer.second());
+    if groups {
+        kernel::unshare(UnshareFlags::NEWCGROUP).map_err(|e| format!("making a name space: {e}"))?;
+    }
+    root::enter(&spec.name, &spec.hosts, spec.megabytes, groups)?;
     rustix::system::sethostname(spec.name.as_bytes()).map_err(|e| format!("setting the name: {e}"))?;
     withhold()
 }
@@ -220,6 +241,10 @@ pub fn enter_main(args: &[String]) -> ExitCode {
         let [pid, program @ ..] = args else { return Err("which node?".into()) };
         let pid = pid.parse().ok().and_then(Pid::from_raw).ok_or("a node is named by its init")?;
         let exe = File::open("/proc/self/exe").map_err(|e| format!("opening this program: {e}"))?;
+        // A descendant of the node's first process would be there already.
+        if let Ok(freezer) = Freezer::find() {
+            freezer.join(pid.as_raw_nonzero().get()).map_err(|e| format!("entering the node: {e}"))?;
+        }
         super::netns::enter_all(pid)?;
         let exe = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&exe));
         let status = Command::new(exe)

@@ -30,8 +30,9 @@ const DEVICES: [(&str, u32, u32, u32); 7] = [
 const PROC_OF_ALL: [&str; 3] = ["proc/sys", "proc/sysrq-trigger", "proc/irq"];
 
 /// Becomes the root of this process's mount name space: an overlay of the machine's root with a layer of `megabytes`
-/// in memory. Nothing of it exists outside that name space, so it is gone with its last process.
-pub fn enter(name: &str, hosts: &[(String, Ipv4Addr)], megabytes: u64) -> Result<(), String> {
+/// in memory. Nothing of it exists outside that name space, so it is gone with its last process. With `groups`, the groups
+/// of processes below this one's are where a machine has them.
+pub fn enter(name: &str, hosts: &[(String, Ipv4Addr)], megabytes: u64, groups: bool) -> Result<(), String> {
     let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
     mount_change("/", private).map_err(|e| format!("making mounts private: {e}"))?;
     let others: Vec<&str> = OTHERS.iter().copied().filter(|dir| is_mount(&format!("/{dir}"))).collect();
@@ -47,6 +48,9 @@ pub fn enter(name: &str, hosts: &[(String, Ipv4Addr)], megabytes: u64) -> Result
     let read_only = MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
     mount("sysfs", at("sys").as_str(), "sysfs", read_only, None)
         .map_err(|e| format!("mounting /sys: {e}"))?;
+    if groups {
+        file_system("cgroup2", &at("sys/fs/cgroup"), "")?;
+    }
     for path in PROC_OF_ALL.iter().filter(|path| Path::new(&at(path)).exists()) {
         let path = at(path);
         mount_bind(&path, &path)

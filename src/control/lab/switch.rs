@@ -79,6 +79,8 @@ pub struct Switch {
 struct Shared {
     /// The rules of all links, by sender and receiver.
     rules: Mutex<Vec<LinkRule>>,
+    /// What a link does to which nothing is done: let everything pass, so much later.
+    healthy: LinkRule,
     /// Counts changes of the rules.
     generation: AtomicU64,
     stop: AtomicBool,
@@ -115,17 +117,23 @@ pub struct Tap {
 
 impl Switch {
     /// Starts forwarding among `ports`: one for each node, and the controller's as the last one. Descriptors must not
-    /// block.
+    /// block. Between two nodes, and between a node and the clients, everything takes `delay` in each direction.
     pub fn start(
         network: Network,
         ports: Vec<OwnedFd>,
         seed: u64,
+        delay: Duration,
         tap: Option<Tap>,
     ) -> Result<Switch, String> {
         let nodes = ports.len() - 1;
         let ends = nodes + 2;
+        let healthy = LinkRule { delay, ..LinkRule::default() };
+        // The controller, which is the last of them, is everywhere.
+        let far = |at: usize| at / ends <= nodes && at % ends <= nodes;
+        let rule = |at: usize| if far(at) { healthy } else { LinkRule::default() };
         let shared = Arc::new(Shared {
-            rules: Mutex::new(vec![LinkRule::default(); ends * ends]),
+            rules: Mutex::new((0..ends * ends).map(rule).collect()),
+            healthy,
             generation: AtomicU64::new(0),
             stop: AtomicBool::new(false),
             arrived: AtomicU64::new(0),
@@ -175,13 +183,13 @@ impl Switch {
         }
         let mut rules = self.shared.rules();
         for (index, rule) in at {
-            rules[index] = rule;
+            rules[index] = rule.and(self.shared.healthy);
         }
         self.shared.generation.fetch_add(1, Ordering::Release);
         Ok(())
     }
 
-    /// The rule of a link.
+    /// The rule of a link, with the delay that all of them have.
     pub fn rule(&self, link: &Link) -> LinkRule {
         index(link, self.nodes).map_or_else(LinkRule::default, |at| self.shared.rules()[at])
     }

@@ -11,7 +11,7 @@ fn switch(nodes: usize) -> (Switch, Vec<OwnedFd>) {
     let pairs =
         (0..=nodes).map(|_| socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None).unwrap());
     let (ports, ends) = pairs.unzip();
-    (Switch::start(NET, ports, 7, None).unwrap(), ends)
+    (Switch::start(NET, ports, 7, Duration::ZERO, None).unwrap(), ends)
 }
 
 fn packet(from: Ipv4Addr, to: Ipv4Addr, body: u8) -> Vec<u8> {

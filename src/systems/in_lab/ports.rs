@@ -265,10 +265,14 @@ impl<S: Service> Members for LabCluster<S> {
 }
 
 impl<S: Service> Logs for LabCluster<S> {
-    fn log(&self, node: usize, from: Option<u64>) -> Result<(u64, Vec<u8>), String> {
-        let failed = |e: std::io::Error| self.failed(node, "reading its log", &e.to_string());
+    fn count(&self, _: usize) -> usize {
+        self.service.logs().len()
+    }
+
+    fn log(&self, node: usize, which: usize, from: Option<u64>) -> Result<(u64, Vec<u8>), String> {
         let logs = self.service.logs();
-        let path = logs.first().ok_or_else(|| self.failed(node, "reading its log", "it has none"))?;
+        let path = logs.get(which).ok_or_else(|| self.failed(node, "reading its log", "it has none"))?;
+        let failed = |e: std::io::Error| self.failed(node, &format!("reading {path}"), &e.to_string());
         let mut file = File::open(self.lab()?.host(node).path(path)).map_err(failed)?;
         let length = file.metadata().map_err(failed)?.len();
         let Some(from) = from.filter(|from| *from < length) else { return Ok((length, Vec::new())) };

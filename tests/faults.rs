@@ -1,44 +1,24 @@
 //! Every fault bites and heals: on etcd in a lab, and on the same kind of nodes over SSH. Needs root, etcd and, for SSH,
 //! sshd and ssh; says so where it is skipped.
 
+mod nodes;
+
+use nodes::{Lab, able, both, perjury};
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+/// Where etcd has its data, and the nodes a disk for it.
+const DISK: Option<&str> = Some("/var/lib/perjury-etcd");
 
 /// Clusters share two cores: one at a time.
 static ONE: Mutex<()> = Mutex::new(());
 
 fn alone() -> MutexGuard<'static, ()> {
     ONE.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn perjury(args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_perjury")).args(args).output().expect("the binary starts")
-}
-
-fn both(output: &Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
-}
-
-/// Whether a test can be made here; says what is missing.
-fn able(programs: &[&str]) -> bool {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let root =
-        status.lines().any(|line| line.starts_with("Uid:") && line.split_whitespace().nth(2) == Some("0"));
-    let there = |program: &&&str| {
-        ["/usr/local/bin", "/usr/bin", "/bin", "/usr/sbin", "/sbin"]
-            .iter()
-            .any(|dir| Path::new(dir).join(program).exists())
-    };
-    let missing: Vec<_> = programs.iter().filter(|program| !there(program)).collect();
-    if !root || !Path::new("/dev/net/tun").exists() || !missing.is_empty() {
-        eprintln!("skipped: needs root, /dev/net/tun and {programs:?}; missing: {missing:?}");
-        return false;
-    }
-    true
 }
 
 /// What could be left behind on this machine: mounts, loop devices, groups of processes.
@@ -127,69 +107,6 @@ fn etcd_keeps_what_it_has_acknowledged_when_everybody_loses_power() {
     bitten(&results, &["power", "kill"]);
 }
 
-/// A lab with sshds, taken down whatever becomes of the test.
-struct Lab {
-    name: &'static str,
-    nodes: String,
-}
-
-impl Lab {
-    fn up(name: &'static str, nodes: usize) -> Lab {
-        let count = nodes.to_string();
-        let args =
-            ["lab", "up", "--name", name, "--nodes", &count, "--ssh", "--disk", "/var/lib/perjury-etcd"];
-        let output = perjury(&args);
-        assert_eq!(output.status.code(), Some(0), "{}", both(&output));
-        let lines = String::from_utf8_lossy(&output.stdout).into_owned();
-        let addresses: Vec<&str> = lines.lines().filter_map(|line| line.split('\t').nth(2)).collect();
-        assert_eq!(addresses.len(), nodes, "{lines}");
-        let lab = Lab { name, nodes: addresses.join(",") };
-        // As on a machine; a lab's nodes have none by themselves.
-        for node in 1..=nodes {
-            lab.says(&format!("n{node}"), "mount -t cgroup2 cgroup2 /sys/fs/cgroup");
-        }
-        lab
-    }
-
-    fn keys(&self) -> PathBuf {
-        Path::new("/run/perjury/labs").join(format!("{}.ssh", self.name))
-    }
-
-    fn key(&self, file: &str) -> String {
-        self.keys().join(file).display().to_string()
-    }
-
-    fn says(&self, node: &str, script: &str) -> String {
-        let output = perjury(&["lab", "exec", node, "--name", self.name, "--", "sh", "-c", script]);
-        String::from_utf8_lossy(&output.stdout).trim().to_string()
-    }
-
-    /// The process id of a node's first process.
-    fn init(&self, node: &str) -> String {
-        let note = fs::read_to_string(format!("/run/perjury/labs/{}.json", self.name)).expect("a note");
-        let note: serde_json::Value = serde_json::from_str(&note).expect("JSON");
-        let nodes = note["nodes"].as_array().expect("nodes");
-        let found = nodes.iter().find(|known| known["name"] == node).expect("the node");
-        found["init"]["pid"].to_string()
-    }
-
-    /// What a run may have left on a node.
-    fn left(&self, node: &str) -> String {
-        self.says(
-            node,
-            "ls -d /run/perjury /run/perjury-* 2>/dev/null | grep -v sshd; nft list tables; iptables -S | grep perjury; \
-             for s in /proc/[0-9]*/stat; do read -r s <$s; case \"$s\" in *'(etcd) Z'*) ;; *'(etcd) '*) echo \"$s\";; esac; done; ls /var/lib/perjury-etcd; \
-             ls -A /var/lib/perjury-disk | grep perjury; ls -d /sys/fs/cgroup/perjury*; true",
-        )
-    }
-}
-
-impl Drop for Lab {
-    fn drop(&mut self) {
-        perjury(&["lab", "down", "--name", self.name]);
-    }
-}
-
 #[test]
 fn every_fault_bites_and_heals_over_ssh_and_leaves_nothing_on_the_nodes() {
     if !able(&["etcd", "mkfs.ext4", "sshd", "ssh", "ssh-keygen", "nft"]) {
@@ -197,7 +114,7 @@ fn every_fault_bites_and_heals_over_ssh_and_leaves_nothing_on_the_nodes() {
     }
     let _alone = alone();
     let before = traces();
-    let lab = Lab::up("test-faults-ssh", 5);
+    let lab = Lab::up("test-faults-ssh", 5, DISK);
     let (key, config) = (lab.key("id"), lab.key("config"));
     let place = ["--nodes", &lab.nodes, "--ssh-private-key", &key, "--ssh-config", &config];
     let wanted = format!("partition,pause,kill,{WANTED}");
@@ -206,7 +123,7 @@ fn every_fault_bites_and_heals_over_ssh_and_leaves_nothing_on_the_nodes() {
     bitten(&results, &KINDS);
     bitten(&results, &["partition"]);
     for node in ["n1", "n2", "n3", "n4", "n5"] {
-        assert_eq!(lab.left(node), "", "on {node}");
+        assert_eq!(lab.left(node, &["etcd"]), "", "on {node}");
     }
     drop(lab);
     assert_eq!(traces(), before);
@@ -228,7 +145,7 @@ fn nodes_that_refuse_or_vanish_are_named_and_the_others_are_healed() {
         return;
     }
     let _alone = alone();
-    let lab = Lab::up("test-faults-errors", 3);
+    let lab = Lab::up("test-faults-errors", 3, DISK);
     let (key, config) = (lab.key("id"), lab.key("config"));
     let dir = tempfile::tempdir().expect("a directory");
     let store = dir.path().to_string_lossy().into_owned();
@@ -242,7 +159,7 @@ fn nodes_that_refuse_or_vanish_are_named_and_the_others_are_healed() {
         assert_eq!(output.status.code(), Some(69), "{args:?}: {}", both(&output));
         assert!(both(&output).contains(words), "{args:?}: {words:?} is not in: {}", both(&output));
         for node in ["n1", "n2", "n3"] {
-            assert_eq!(lab.left(node), "", "on {node}");
+            assert_eq!(lab.left(node, &["etcd"]), "", "on {node}");
         }
     };
     // A host key that nobody has seen.
@@ -294,7 +211,7 @@ fn nodes_that_refuse_or_vanish_are_named_and_the_others_are_healed() {
     let third = lab.nodes.split(',').nth(2).expect("a third node").to_string();
     assert!(said.contains("could not be healed") && said.contains(&third), "{said}");
     for node in ["n1", "n2"] {
-        assert_eq!(lab.left(node), "", "on {node}");
+        assert_eq!(lab.left(node, &["etcd"]), "", "on {node}");
     }
 }
 
@@ -305,10 +222,11 @@ fn what_a_killed_controller_has_done_over_ssh_is_undone_by_heal() {
         return;
     }
     let _alone = alone();
-    let lab = Lab::up("test-faults-heal", 3);
+    let lab = Lab::up("test-faults-heal", 3, DISK);
     let (key, config) = (lab.key("id"), lab.key("config"));
     let dir = tempfile::tempdir().expect("a directory");
-    let kinds = ["partition", "freeze", "power", "disk-full", "disk-hang", "disk-read-only", "bit-flip"];
+    let kinds =
+        ["partition", "freeze", "power", "disk-full", "disk-hang", "disk-read-only", "bit-flip", "member"];
     for kind in kinds {
         let store = dir.path().join(kind).display().to_string();
         let mut child = Command::new(env!("CARGO_BIN_EXE_perjury"));
@@ -329,8 +247,83 @@ fn what_a_killed_controller_has_done_over_ssh_is_undone_by_heal() {
         assert_eq!(healed.status.code(), Some(0), "{kind}: {}", both(&healed));
         assert!(both(&healed).contains("undone: running etcd"), "{kind}: {}", both(&healed));
         for node in ["n1", "n2", "n3"] {
-            assert_eq!(lab.left(node), "", "{kind} on {node}: {}", both(&healed));
+            assert_eq!(lab.left(node, &["etcd"]), "", "{kind} on {node}: {}", both(&healed));
         }
+    }
+}
+
+/// A run whose controller was killed, and the next one on the same nodes: what the first still has to undo is over.
+#[test]
+fn what_a_killed_controller_has_left_to_undo_does_not_end_the_next_run() {
+    if !able(&["etcd", "mkfs.ext4", "sshd", "ssh", "ssh-keygen", "nft"]) {
+        return;
+    }
+    let _alone = alone();
+    let lab = Lab::up("test-faults-next", 2, DISK);
+    let (key, config) = (lab.key("id"), lab.key("config"));
+    let dir = tempfile::tempdir().expect("a directory");
+    let begin = |name: &str, wanted: &str| {
+        let store = dir.path().join(name).display().to_string();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_perjury"));
+        child.args([
+            "test",
+            "etcd",
+            "register",
+            "--nodes",
+            &lab.nodes,
+            "--store",
+            &store,
+            "--nemesis",
+            "kill",
+        ]);
+        child.args(["--nemesis-interval", "300ms", "--ssh-config", &config, "--ssh-private-key", &key]);
+        let log = fs::File::create(dir.path().join(format!("{name}.log"))).expect("a log");
+        child.args(["--time-limit", "60s"]).stdout(log.try_clone().expect("a log")).stderr(log);
+        let child = Killed(child.spawn().expect("the binary starts"));
+        let run = Path::new(&store).join("etcd-register/latest");
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while !fs::read_to_string(run.join("history.jsonl")).unwrap_or_default().contains(wanted) {
+            let said = || fs::read_to_string(dir.path().join(format!("{name}.log"))).unwrap_or_default();
+            assert!(Instant::now() < deadline, "{name} has not come so far: {}", said());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        (child, run)
+    };
+    // Killed with a node that was to be started again.
+    let (mut first, first_run) = begin("first", r#""phase":"bit""#);
+    first.0.kill().expect("killed");
+    first.0.wait().expect("buried");
+    let (second, second_run) = begin("second", r#""type":"ok""#);
+    // Until its own nemesis acts, nobody may end its processes; so it is stopped.
+    let signal = |name: &str| {
+        let sent = Command::new("kill").args([name, &second.0.id().to_string()]).status();
+        assert!(sent.expect("kill is there").success());
+    };
+    signal("-STOP");
+    let etcds = || {
+        let pids = |node| -> Vec<String> {
+            let each = lab.processes(node, "etcd");
+            each.lines().filter_map(|line| line.split(' ').next()).map(str::to_string).collect()
+        };
+        [pids("n1"), pids("n2")]
+    };
+    let before = etcds();
+    // What the watch of the first run does when its lease is over.
+    let healed = perjury(&["heal", &first_run.display().to_string()]);
+    let after = etcds();
+    signal("-CONT");
+    assert_eq!(healed.status.code(), Some(0), "{}", both(&healed));
+    assert!(both(&healed).contains("undone: running etcd"), "{}", both(&healed));
+    assert!(before.iter().any(|pids| !pids.is_empty()), "no etcd runs");
+    assert_eq!(
+        before, after,
+        "what the first run had to undo has ended, or started, a process of the second"
+    );
+    drop(second);
+    let healed = perjury(&["heal", &second_run.display().to_string()]);
+    assert_eq!(healed.status.code(), Some(0), "{}", both(&healed));
+    for node in ["n1", "n2"] {
+        assert_eq!(lab.left(node, &["etcd"]), "", "on {node}");
     }
 }
 

@@ -126,7 +126,6 @@ pub trait Host: Send + Sync {
     fn exec(&self, command: &str, stdin: &[u8], deadline: Instant) -> Result<Output, HostError>;
 
     /// Writes a file with these permission bits, in place of what was there, whole or not at all.
-    #[cfg_attr(not(test), expect(dead_code, reason = "systems with configuration files are still to come"))]
     fn upload(&self, bytes: &[u8], path: &str, mode: u32, deadline: Instant) -> Result<(), HostError> {
         // Written beside and renamed: who reads meanwhile sees the old file or the new one.
         let (new, path) = (quote(&format!("{path}.perjury-new")), quote(path));

@@ -6,7 +6,7 @@ use crate::commands::heal::RunHosts;
 use crate::control::disk::{self, forget};
 use crate::control::host::{Host, HostError, quote};
 use crate::control::hosts::ledger::Thing;
-use crate::control::hosts::process::Finder;
+use crate::control::hosts::process::{Finder, Owner, write_down};
 use crate::control::hosts::{self, ChangeMembers, HostCluster, Known, each};
 use crate::control::reach;
 use nemesis::{Cluster, NodeState};
@@ -53,6 +53,11 @@ fn pid_file(system: &str, part: &Part) -> String {
     format!("/run/perjury-{system}-{}.pid", part.name)
 }
 
+/// The file in which it stands whose they are.
+fn owner(system: &str, run: &str) -> Owner {
+    Owner { file: format!("/run/perjury-{system}.run"), run: run.to_string() }
+}
+
 impl<S: Service> HostedCluster<S> {
     /// Starts the system on its hosts, or finds it there, and returns when all nodes serve clients. `service` is made
     /// when names and addresses are known.
@@ -67,13 +72,14 @@ impl<S: Service> HostedCluster<S> {
         let members = addresses.iter().enumerate().map(|(at, a)| (format!("n{}", at + 1), a.to_string()));
         let service = Arc::new(service(members.collect())?);
         let parts = service.parts();
+        let id = format!("{:08x}", RandomState::new().hash_one("ledger") as u32);
         let plan = Plan {
             system: system.name(),
             installed: system.installed(),
             parts: &parts,
             waves: service.waves(hosts.len()),
+            owner: owner(system.name(), &id),
         };
-        let id = format!("{:08x}", RandomState::new().hash_one("ledger") as u32);
         RunHosts { id: id.clone(), nodes: place.nodes.clone(), ssh: place.ssh.clone() }.write(dir)?;
         let services = (0..hosts.len()).map(|node| plan.wanted(&*service, node, place.no_db)).collect();
         let (asked, at, names) = (service.clone(), addresses.clone(), place.nodes.clone());
@@ -121,6 +127,9 @@ impl<S: Service> HostedCluster<S> {
         // Logs are copied before they are removed; after a lost controller they stay, to be looked at.
         let data = self.service.data();
         let owned = [data.clone(), self.service.logs()].concat();
+        let ourselves = self.service.ourselves();
+        let program = ourselves.map(|_| std::fs::read("/proc/self/exe")).transpose();
+        let program = program.map_err(|error| format!("reading this program: {error}"))?;
         let prepare = |at: usize, host: &dyn Host| -> Result<(), HostError> {
             let installed = format!("({}) && echo yes || echo no", plan.installed);
             if host.sh(&installed, LOOK)?.lines().last() != Some("yes") {
@@ -129,9 +138,19 @@ impl<S: Service> HostedCluster<S> {
                 return Err(host.failed(&act, &format!("there is no {} on it", programs.join(" or no "))));
             }
             let kill = hosts::process::kill(&plan.finder(at));
-            let undo = format!("({kill}) || exit 1\n{}", forget(&data));
+            let ours = &plan.owner;
+            let brought = ourselves.iter().map(|path| path.to_string());
+            let forgotten: Vec<String> =
+                data.iter().cloned().chain(brought).chain([ours.file.clone()]).collect();
+            let undo = format!("{} || exit 0\n({kill}) || exit 1\n{}", ours.holds(), forget(&forgotten));
             self.cluster.note(at, Thing::End, &format!("running {system}"), &undo)?;
-            host.sh(&format!("({kill}) || exit 1\n{}", forget(&owned)), LEASE)?;
+            // Whatever an earlier run has left ends here, and what that one still has to undo is over with it.
+            let kill = hosts::process::kill(&Finder::PidFiles(plan.files(at)));
+            let begin = format!("{} || exit 1\n({kill}) || exit 1\n{}", ours.take(), forget(&owned));
+            host.sh(&begin, LEASE)?;
+            if let (Some(path), Some(program)) = (ourselves, &program) {
+                bring(host, path, program)?;
+            }
             match self.service.prepare(at) {
                 Some(script) => host.sh(&script, self.service.patience()).map(drop),
                 None => Ok(()),
@@ -273,6 +292,17 @@ impl<S> Drop for HostedCluster<S> {
     }
 }
 
+/// Puts this program on a host, where it must run.
+fn bring(host: &dyn Host, path: &str, program: &[u8]) -> Result<(), HostError> {
+    host.upload(program, path, 0o755, Instant::now() + COPY)?;
+    let output = host.exec(&format!("{} --version", quote(path)), &[], Instant::now() + LOOK)?;
+    if output.ok() {
+        return Ok(());
+    }
+    let why = format!("{} (scripts/static builds one that needs nothing of the machine)", output.why());
+    Err(host.failed(&format!("running this program as {path}"), &why))
+}
+
 fn collect(results: Vec<Result<(), HostError>>) -> Result<(), String> {
     let errors: Vec<String> = results.into_iter().filter_map(|r| r.err()).map(String::from).collect();
     if errors.is_empty() { Ok(()) } else { Err(errors.join("; ")) }
@@ -343,6 +373,8 @@ struct Plan<'a> {
     installed: &'a str,
     parts: &'a [Part],
     waves: Vec<Vec<(usize, usize)>>,
+    /// This run.
+    owner: Owner,
 }
 
 impl Plan<'_> {
@@ -355,15 +387,21 @@ impl Plan<'_> {
         pid_file(self.system, &self.parts[part])
     }
 
+    fn files(&self, node: usize) -> Vec<String> {
+        self.parts_of(node).map(|part| self.file(part)).collect()
+    }
+
     fn finder(&self, node: usize) -> Finder {
-        Finder::PidFiles(self.parts_of(node).map(|part| self.file(part)).collect())
+        Finder::Ours(self.files(node), self.owner.clone())
+    }
+
+    fn finder_of(&self, part: usize) -> Finder {
+        Finder::Ours(vec![self.file(part)], self.owner.clone())
     }
 
     /// Starts a part, and leaves its number in our file.
     fn start_command<S: Service>(&self, service: &S, node: usize, part: usize, new: bool) -> String {
-        let file = self.file(part);
-        let start = service.start_command(node, part, new);
-        format!("({}) >{file}.new && mv {file}.new {file}\n", start.trim_end())
+        write_down(service.start_command(node, part, new).trim_end(), &self.file(part))
     }
 
     /// How the node's processes are found, and started again if they are ours: those that are dead.
@@ -376,17 +414,17 @@ impl Plan<'_> {
             return hosts::Service { finder, start: None, ready: None, port, known };
         }
         let start = |part: usize| {
-            let state = hosts::process::state(&Finder::PidFiles(vec![self.file(part)]));
+            let state = hosts::process::state(&self.finder_of(part));
             let start = self.start_command(service, node, part, false);
             format!("case $(\n{state}) in dead)\n{start};; esac\n")
         };
         let start: String = self.parts_of(node).map(start).collect();
-        let of = |part: usize| (self.parts[part].name.clone(), Finder::PidFiles(vec![self.file(part)]));
+        let of = |part: usize| (self.parts[part].name.clone(), self.finder_of(part));
         let known = Known {
             parts: self.parts_of(node).map(of).collect(),
             data: service.disk().into_iter().next(),
             files: service.files(),
-            log: service.logs().into_iter().next(),
+            logs: service.logs(),
         };
         hosts::Service { finder: self.finder(node), start: Some(start), ready: None, port, known }
     }

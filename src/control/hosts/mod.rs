@@ -57,8 +57,8 @@ pub struct Known {
     pub data: Option<String>,
     /// Files that hold what it has been told, as patterns of the shell.
     pub files: Vec<String>,
-    /// Its log.
-    pub log: Option<String>,
+    /// Its logs.
+    pub logs: Vec<String>,
 }
 
 /// How the members of a system are changed: by questions to the nodes but the first of these numbers, which is the one that
@@ -477,7 +477,10 @@ impl Cluster for HostCluster {
                 .start
                 .as_ref()
                 .ok_or_else(|| String::from(host.failed("starting", "how it is started is not known")))?;
-            host.sh(start, START).map_err(|error| error.doing("starting it"))?;
+            let ours = service.finder.owner().map_or(String::new(), |owner| {
+                format!("{} || {{ echo 'another run has started it since' >&2; exit 1; }}\n", owner.holds())
+            });
+            host.sh(&format!("{ours}{start}"), START).map_err(|error| error.doing("starting it"))?;
         }
         let deadline = Instant::now() + START;
         loop {
@@ -583,7 +586,7 @@ impl Cluster for HostCluster {
     }
 
     fn logs(&self) -> Result<&dyn nemesis::Logs, String> {
-        match self.services.iter().all(|service| service.known.log.is_none()) {
+        match self.services.iter().all(|service| service.known.logs.is_empty()) {
             true => Err("where its logs are is not known".into()),
             false => Ok(self),
         }

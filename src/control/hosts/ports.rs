@@ -57,7 +57,9 @@ impl HostCluster {
         let start = service.start.as_ref().ok_or_else(|| {
             String::from(host.failed(act, "how it is started again is not known, so it is left alone"))
         })?;
-        Ok(format!("case $(\n{}) in dead) ;; *) exit 0;; esac\n{start}\n", process::state(finder)))
+        // Somebody else's start is not ours to make.
+        let ours = finder.owner().map_or(String::new(), |owner| format!("{} || exit 0\n", owner.holds()));
+        Ok(format!("{ours}case $(\n{}) in dead) ;; *) exit 0;; esac\n{start}\n", process::state(finder)))
     }
 
     fn known(&self, node: usize) -> Result<&Known, String> {
@@ -364,8 +366,12 @@ impl Members for HostCluster {
 }
 
 impl Logs for HostCluster {
-    fn log(&self, node: usize, from: Option<u64>) -> Result<(u64, Vec<u8>), String> {
-        let log = self.known(node)?.log.as_deref();
+    fn count(&self, node: usize) -> usize {
+        self.known(node).map_or(0, |known| known.logs.len())
+    }
+
+    fn log(&self, node: usize, which: usize, from: Option<u64>) -> Result<(u64, Vec<u8>), String> {
+        let log = self.known(node)?.logs.get(which);
         let log = quote(log.ok_or_else(|| format!("{}: where its log is is not known", self.names[node]))?);
         let host = self.host(node)?;
         // It waits for more for half a second: a question takes longer than a look.

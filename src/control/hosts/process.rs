@@ -8,8 +8,54 @@ use nemesis::NodeState;
 pub enum Finder {
     /// Every process of this name, as `/proc/PID/comm` has it: at most 15 bytes.
     Name(String),
-    /// The processes whose numbers stand in these files, and all that descend from them.
+    /// The processes whose numbers stand in these files, and all that descend from them. Where the start of the process
+    /// stands behind its number ([`write_down`]), it must agree: numbers are given again.
     PidFiles(Vec<String>),
+    /// The same of processes that a run has started: none, once another run has.
+    Ours(Vec<String>, Owner),
+}
+
+/// Whose the processes are that are started on a host: the file says which run's. The next run of the same system takes
+/// the files, the ports and the data of the one before; what that one had to undo is then none of its business any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Owner {
+    /// Where it stands.
+    pub file: String,
+    /// The run, as it stands there: the name of its ledger.
+    pub run: String,
+}
+
+impl Owner {
+    /// A command that ends with exit code 0 as long as they are the run's.
+    pub fn holds(&self) -> String {
+        format!("[ \"$(cat {} 2>/dev/null)\" = {} ]", quote(&self.file), quote(&self.run))
+    }
+
+    /// Makes them the run's.
+    pub fn take(&self) -> String {
+        format!("printf %s {1} >{0}.new && mv {0}.new {0}", quote(&self.file), quote(&self.run))
+    }
+}
+
+impl Finder {
+    /// Whose the processes are, if that is known.
+    pub fn owner(&self) -> Option<&Owner> {
+        match self {
+            Finder::Ours(_, owner) => Some(owner),
+            Finder::Name(_) | Finder::PidFiles(_) => None,
+        }
+    }
+}
+
+/// Starts a process by a command that prints its number in its last line, and leaves number and start in a file.
+pub fn write_down(start: &str, file: &str) -> String {
+    let file = quote(file);
+    // The start is the 20th word after the name, which is in brackets and may hold anything. One that has ended has none.
+    format!(
+        "p=$(\n{start}\n) || exit 1\np=$(printf '%s\\n' \"$p\" | tail -n 1); set --\n\
+         {{ s=; read -r s </proc/$p/stat && {{ set -f; set -- ${{s##*) }}; set +f; }}; }} 2>/dev/null\n\
+         echo \"$p ${{20:-0}}\" >{file}.new && mv {file}.new {file}\n"
+    )
 }
 
 /// Prints the processes in `$all` and everything that descends from them: the second word after the name is the parent.
@@ -32,10 +78,12 @@ fn prelude(finder: &Finder) -> String {
             "name={}\nfor f in /proc/[0-9]*/comm; do n=; read -r n <$f; [ \"$n\" = \"$name\" ] && {{ f=${{f%/comm}}; echo ${{f#/proc/}}; }}; done",
             quote(&name.chars().take(15).collect::<String>())
         ),
-        Finder::PidFiles(files) => {
+        Finder::PidFiles(files) | Finder::Ours(files, _) => {
             let files: Vec<String> = files.iter().map(|file| quote(file)).collect();
+            let ours = finder.owner().map_or(String::new(), |owner| format!("{} && ", owner.holds()));
             format!(
-                "all=; for f in {}; do p=; read -r p <$f; [ -n \"$p\" ] && alive $p && all=\"$all $p\"; done\n{FAMILY}",
+                "all=; {ours}for f in {}; do p=; b=; read -r p b r <$f\n\
+                 [ -n \"$p\" ] && alive $p && [ ${{b:-$since}} = $since ] && all=\"$all $p\"; done\n{FAMILY}",
                 files.join(" ")
             )
         }
@@ -101,7 +149,11 @@ pub fn kill(finder: &Finder) -> String {
     // The number may be another process's soon.
     let forget = match finder {
         Finder::Name(_) => String::new(),
-        Finder::PidFiles(files) => files.iter().map(|file| format!("rm -f {}; ", quote(file))).collect(),
+        Finder::PidFiles(files) | Finder::Ours(files, _) => {
+            let files: Vec<String> = files.iter().map(|file| quote(file)).collect();
+            let ours = finder.owner().map_or(String::new(), |owner| format!("{} && ", owner.holds()));
+            format!("{ours}rm -f {}; ", files.join(" "))
+        }
     };
     format!(
         "{}i=0\nwhile :; do all=$(pids); [ -n \"$all\" ] || {{ {forget}exit 0; }}\n\
@@ -115,4 +167,49 @@ pub fn kill(finder: &Finder) -> String {
 /// A number may be another process's by now; its start tells.
 fn ours() -> &'static str {
     "ours() { alive ${1%:*} 2>/dev/null && [ $since = ${1#*:} ]; }\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::here::HereHost;
+    use crate::control::host::Host;
+    use std::time::Duration;
+
+    const LONG: Duration = Duration::from_secs(20);
+
+    #[test]
+    fn processes_are_a_run_s_until_another_run_has_started_its_own_and_a_number_alone_is_none() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |file: &str| dir.path().join(file).display().to_string();
+        let host = HereHost::new("n1", "127.0.0.1");
+        let owner = |run: &str| Owner { file: at("owner"), run: run.into() };
+        let ours = |run: &str| Finder::Ours(vec![at("pid")], owner(run));
+        let start = write_down("setsid sleep 1000 >/dev/null 2>&1 </dev/null & echo $!", &at("pid"));
+        let sh = |script: &str| host.sh(script, LONG).unwrap();
+        let state_for = |run: &str| read_state(&sh(&state(&ours(run)))).unwrap();
+        sh(&format!("{}\n{start}", owner("1").take()));
+        assert_eq!(state_for("1"), NodeState::Running);
+        // The next run ends what there is, whose ever it is.
+        sh(&format!("{}\n{}", owner("2").take(), kill(&Finder::PidFiles(vec![at("pid")]))));
+        sh(&start);
+        assert_eq!((state_for("1"), state_for("2")), (NodeState::Dead, NodeState::Running));
+        sh(&kill(&ours("1")));
+        assert_eq!(state_for("2"), NodeState::Running);
+        // Its number is another process's by now.
+        let written = std::fs::read_to_string(at("pid")).unwrap();
+        let (pid, began) = written.trim().split_once(' ').unwrap();
+        let later = began.parse::<u64>().unwrap() - 1;
+        std::fs::write(at("pid"), format!("{pid} {later}\n")).unwrap();
+        assert_eq!(state_for("2"), NodeState::Dead);
+        std::fs::write(at("pid"), &written).unwrap();
+        sh(&kill(&ours("2")));
+        assert_eq!(state_for("2"), NodeState::Dead);
+        assert!(!dir.path().join("pid").exists());
+        // One that has ended at once, and one that could not be started.
+        sh(&write_down("true & p=$!; wait $p; echo $p", &at("pid")));
+        assert_eq!(state_for("2"), NodeState::Dead);
+        let why = host.sh(&write_down("echo 7; echo no >&2; exit 3", &at("pid")), LONG).unwrap_err();
+        assert!(why.to_string().contains("no"), "{why}");
+    }
 }

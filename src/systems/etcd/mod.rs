@@ -38,7 +38,7 @@ const CHANGE: Duration = Duration::from_secs(5);
 const DATA: &str = "/var/lib/perjury-etcd";
 const LOG: &str = "/var/log/etcd.log";
 /// Where the users of the lock are, on every node: this program, where they listen, and what they say.
-const HOLDER: &str = "/run/perjury/holder";
+const HOLDER: &str = "/var/lib/perjury-holder";
 const HOLDER_PORT: u16 = 2390;
 const HOLDER_LOG: &str = "/var/log/holder.log";
 
@@ -144,10 +144,10 @@ impl System for Etcd {
     fn start(&self, start: &Start<'_>) -> Result<Box<dyn Running>, String> {
         let config = Config::new(start.with)?;
         let lock = start.workload == "lock";
-        if lock && !matches!(start.place, Place::Lab { .. }) {
+        if lock && matches!(start.place, Place::Hosts(place) if place.no_db) {
             return Err(
-                "the users of the lock are processes of this program, which it puts on no node but a lab's \
-                        (--lab N)"
+                "the users of the lock are processes of this program on the nodes, and with --no-db nothing is started \
+                 there"
                     .into(),
             );
         }

@@ -149,10 +149,10 @@ impl System for Redis {
     fn start(&self, start: &Start<'_>) -> Result<Box<dyn Running>, String> {
         let config = Config::new(start.with)?;
         config.fits(start.nodes)?;
-        // In a cluster each key has a primary of its own, which clients look for themselves; on machines of others nothing
-        // but the database is started.
-        let lab = matches!(start.place, Place::Lab { .. });
-        let holders = lab && start.workload == "lock" && config.mode != Mode::Cluster;
+        // In a cluster each key has a primary of its own, which clients look for themselves; where the system is somebody
+        // else's, nothing is started.
+        let ours = !matches!(start.place, Place::Hosts(place) if place.no_db);
+        let holders = ours && start.workload == "lock" && config.mode != Mode::Cluster;
         daemons::start(self, start, |members| Ok(Servers::new(config, members, holders)))
     }
 }

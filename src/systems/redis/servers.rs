@@ -33,7 +33,7 @@ const MEET: Duration = Duration::from_secs(20);
 /// Primaries of a cluster: the fewest of which a majority can tell that one is dead.
 const PRIMARIES: usize = 3;
 /// Where this program is on a node, if users of the lock run there.
-const HOLDER: &str = "/run/perjury/holder";
+const HOLDER: &str = "/var/lib/perjury-holder";
 const DATA: &str = "/var/lib/perjury-redis";
 const LOG: &str = "/var/log/perjury-redis.log";
 const SENTINEL_LOG: &str = "/var/log/perjury-sentinel.log";

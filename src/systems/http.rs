@@ -152,6 +152,8 @@ fn parse(bytes: &[u8]) -> Result<Option<(Answer, usize)>, String> {
         found.and_then(|h| std::str::from_utf8(h.value).ok()).map(str::trim)
     };
     let whole = match (header("transfer-encoding"), header("content-length")) {
+        // These have no body, whatever their headers say (RFC 9112, 6.3).
+        _ if matches!(status, 100..=199 | 204 | 304) => Some((Vec::new(), 0)),
         (Some(coding), _) if coding.eq_ignore_ascii_case("chunked") => chunks(&bytes[begin..])?,
         (Some(coding), _) => return Err(format!("an answer with the transfer coding {coding:?}")),
         (None, Some(length)) => {
@@ -231,6 +233,7 @@ mod tests {
                 "no",
             ),
             ("HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n", ""),
+            ("HTTP/1.1 204 No Content\r\nDate: Sat, 21 Nov 2026 12:00:00 GMT\r\n\r\n", ""),
         ] {
             assert_eq!(body(text), Ok(Some(expected.to_string())), "{text}");
             for length in 0..text.len() {

@@ -455,6 +455,15 @@ impl Model for Container {
             let of = elements.entry(element).or_default();
             *of = (of.0 | *kept, of.1 + over);
         }
+        // What was there at first may only have been looked at.
+        let mut looked_at: FxHashMap<i64, bool> = FxHashMap::default();
+        for (op, kept) in ops.iter().zip(keep.iter()) {
+            let ContainerOp::Peek(element) = op.op else { continue };
+            if !elements.contains_key(&element) {
+                *looked_at.entry(element).or_default() |= *kept;
+            }
+        }
+        elements.extend(looked_at.into_iter().map(|(element, kept)| (element, (kept, 0))));
         for element in self.initial.iter() {
             if let Some(of) = elements.get_mut(element) {
                 of.1 += 1;
@@ -466,7 +475,7 @@ impl Model for Container {
         for (op, kept) in ops.iter().zip(keep.iter_mut()) {
             match op.op {
                 ContainerOp::Put(element) | ContainerOp::Take(element) => *kept = elements[&element].0,
-                ContainerOp::Peek(element) => *kept &= elements.get(&element).is_none_or(|&(kept, _)| kept),
+                ContainerOp::Peek(element) => *kept &= elements[&element].0,
                 ContainerOp::TakeUnheard => *kept |= unheard,
                 ContainerOp::Empty => {}
             }

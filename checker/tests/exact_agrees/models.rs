@@ -10,7 +10,7 @@ use checker::log::Log;
 use checker::testing::Rng;
 use checker::versioned::{Growth, Versioned, VersionedOp};
 use checker::{Model, ModelName, NilRead, ObjOp, Problem, Property, oracle, search};
-use history::{Interner, NO_TIME, Op, Outcome, Value, ValueId};
+use history::{Interner, NEVER, NO_TIME, Op, Outcome, Value, ValueId};
 
 /// Fills a skeleton along its effects; those that never took effect come last, with nothing to show for it.
 pub(super) fn along<M: Model>(
@@ -398,6 +398,23 @@ fn the_smallest_is_taken_where_nothing_smaller_must_be_in() {
         container(rng, skeleton, Discipline::PriorityQueue)
     });
     tally.was_decided_by("elements", 10);
+}
+
+/// `pop → ?` and `peek → 50`: somebody took what lay on it, whoever else is left out.
+#[test]
+fn what_was_there_at_first_and_only_looked_at_stays() {
+    for discipline in [Discipline::Stack, Discipline::PriorityQueue, Discipline::Bag] {
+        let initial = if discipline == Discipline::Stack { [50, 7] } else { [7, 50] };
+        let ops = [(NEVER, ContainerOp::TakeUnheard), (2, ContainerOp::Peek(50))].into_iter().zip(0_u32..);
+        let ops = ops.map(|((ret, op), i)| ObjOp { invoke: i, ret, process: i, source: i, op }).collect();
+        let problem = Problem { model: Container::new(discipline, &initial), ops };
+        assert!(oracle::linearizable(&problem));
+        for wanted in [[false, false], [false, true], [true, false], [true, true]] {
+            let mut keep = wanted.to_vec();
+            let small = problem.model.project(&problem.ops, &mut keep, Property::Linearizable);
+            assert!(oracle::linearizable(&small), "{discipline:?}: {wanted:?} → {keep:?}: {:?}", small.ops);
+        }
+    }
 }
 
 #[test]

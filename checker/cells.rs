@@ -48,10 +48,12 @@ pub(crate) struct Cells {
     pub(crate) starts: Vec<usize>,
     /// All operations, those of one cell in the order of their invocations.
     pub(crate) ops: Vec<CellOp>,
-    /// Their indices in [`History::ops`].
-    pub(crate) sources: Vec<u32>,
+    /// Their indices in [`History::ops`]; none where they are the same.
+    sources: Option<Vec<u32>>,
     /// What each cell holds at first.
     pub(crate) initial: u32,
+    /// How many values there are, where they are numbered without gaps (from 1 on).
+    pub(crate) dense: Option<u32>,
 }
 
 /// So many operations are looked at between two looks at whether to stop.
@@ -67,12 +69,6 @@ pub(crate) fn cells<M: Model>(history: &mut History, model: &mut M, stop: &Atomi
         return Some(cells);
     }
     several(history, model, stop)
-}
-
-/// The accesses of operations, with the place of each in the history.
-struct Taken {
-    ops: Vec<CellOp>,
-    sources: Vec<u32>,
 }
 
 /// The access of an operation: `None` if it is none, `Some(None)` if it can be left out.
@@ -99,42 +95,45 @@ fn in_columns<M: Model>(model: &M, op: M::Op, invoke: u32, ret: u32) -> Option<C
 }
 
 /// All operations, if all have this key; `Some(None)` if not.
+///
+/// Their values get numbers of their own: a history has others too (pairs of a cas, errors, nodes), and a table with a
+/// place for each of those takes longer to lay out than the numbers take to give.
 fn one<M: Model>(
     history: &mut History,
     model: &mut M,
     key: ValueId,
     stop: &AtomicBool,
 ) -> Option<Option<Cells>> {
-    let all = history.ops.len();
-    let mut taken = Taken { ops: Vec::new(), sources: Vec::new() };
-    let mut written = Written::new(history.values.len());
+    // No room is made before it is clear that there is one key, as far as can be seen.
+    if history.ops.iter().take(FREE).any(|op| op.key != key) {
+        return Some(None);
+    }
+    let mut ops: Vec<CellOp> = Vec::with_capacity(history.ops.len());
+    let mut sources: Option<Vec<u32>> = None;
+    let mut numbers = Numbers::new(history.values.len());
     for (from, part) in history.ops.chunks(FREE).enumerate() {
         if stop.load(Ordering::Relaxed) {
             return None;
-        }
-        if from <= 1 {
-            // Not before it is clear that there is one key, as far as can be seen.
-            let more = if from == 0 { part.len() } else { all - taken.ops.len() };
-            taken.ops.reserve_exact(more);
-            taken.sources.reserve_exact(more);
         }
         for (op, source) in part.iter().zip((from * FREE) as u32..) {
             if op.key != key {
                 return Some(None);
             }
-            if let Some(op) = access(&mut history.values, model, op)? {
-                if op.left != 0 && !written.first(op.left) {
-                    return None;
-                }
-                taken.ops.push(op);
-                taken.sources.push(source);
+            let Some(mut op) = access(&mut history.values, model, op)? else {
+                // From here on places differ.
+                sources.get_or_insert_with(|| (0..source).collect());
+                continue;
+            };
+            numbers.number(&mut op).then_some(())?;
+            ops.push(op);
+            if let Some(sources) = &mut sources {
+                sources.push(source);
             }
         }
     }
     let keys = if key == ValueId::NULL { Vec::new() } else { vec![key] };
-    let starts = vec![0, taken.ops.len()];
-    let Taken { ops, sources } = taken;
-    Some(Some(Cells { keys: vec![keys], starts, ops, sources, initial: number(model.initial_value()) }))
+    let (starts, initial) = (vec![0, ops.len()], numbers.known(number(model.initial_value())));
+    Some(Some(Cells { keys: vec![keys], starts, ops, sources, initial, dense: Some(numbers.count) }))
 }
 
 /// The operations by their keys.
@@ -197,7 +196,8 @@ fn several<M: Model>(history: &mut History, model: &mut M, stop: &AtomicBool) ->
     }
     ops.truncate(kept);
     sources.truncate(kept);
-    Some(Cells { keys, starts, ops, sources, initial: number(model.initial_value()) })
+    let initial = number(model.initial_value());
+    Some(Cells { keys, starts, ops, sources: Some(sources), initial, dense: None })
 }
 
 /// A problem's operations in columns: for tests, which hold them against what is said of the problem.
@@ -206,23 +206,85 @@ fn several<M: Model>(history: &mut History, model: &mut M, stop: &AtomicBool) ->
 pub struct Columns {
     ops: Vec<CellOp>,
     initial: u32,
+    dense: Option<u32>,
 }
 
 impl Columns {
     /// `None` if some operation is no access, or saw only what was not there.
     pub fn of<M: Model>(problem: &Problem<M>) -> Option<Columns> {
         let ops = problem.ops.iter().map(|op| in_columns(&problem.model, op.op, op.invoke, op.ret));
-        Some(Columns { ops: ops.collect::<Option<_>>()?, initial: number(problem.model.initial_value()) })
+        let ops = ops.collect::<Option<_>>()?;
+        Some(Columns { ops, initial: number(problem.model.initial_value()), dense: None })
+    }
+
+    /// The same with numbers without gaps; `None` if a value is written twice.
+    pub fn dense(mut self) -> Option<Columns> {
+        let mut numbers = Numbers::new(0);
+        self.ops.iter_mut().all(|op| numbers.number(op)).then_some(())?;
+        Some(Columns { initial: numbers.known(self.initial), dense: Some(numbers.count), ops: self.ops })
     }
 
     /// The order that zones find.
     pub fn order(&self) -> Option<Vec<u32>> {
-        Zones::default().order(&self.ops, self.initial, &AtomicBool::new(false))
+        Zones::default().order(&self.ops, self.initial, self.dense, &AtomicBool::new(false))
     }
 
     /// Whether the verifier accepts an order.
     pub fn replay(&self, order: &[u32]) -> bool {
         replay_cell(&self.ops, self.initial, order)
+    }
+}
+
+/// Values by numbers of their own, from 1 on, as they are named; and whether they were written.
+struct Numbers {
+    /// By [`number`]: twice the number, and one more if the value was written; 0 if it was not named.
+    given: Vec<u32>,
+    count: u32,
+}
+
+impl Numbers {
+    fn new(values: usize) -> Numbers {
+        Numbers { given: vec![0; values + 1], count: 0 }
+    }
+
+    /// Numbers the values of an operation; `false` if it writes what was written before.
+    #[inline(always)]
+    fn number(&mut self, op: &mut CellOp) -> bool {
+        if op.saw != 0 {
+            op.saw = *self.given(op.saw) >> 1;
+        }
+        if op.left != 0 {
+            let given = self.given(op.left);
+            if *given & 1 == 1 {
+                return false;
+            }
+            *given |= 1;
+            op.left = *given >> 1;
+        }
+        true
+    }
+
+    #[inline]
+    fn given(&mut self, value: u32) -> &mut u32 {
+        let value = value as usize;
+        if value >= self.given.len() {
+            // Numbered since.
+            self.given.resize(value + 1, 0);
+        }
+        let given = &mut self.given[value];
+        if *given == 0 {
+            self.count += 1;
+            *given = self.count << 1;
+        }
+        given
+    }
+
+    /// The number of a value that may not have been named: then one that no operation has.
+    fn known(&self, value: u32) -> u32 {
+        match self.given.get(value as usize) {
+            Some(0) | None => u32::MAX,
+            Some(given) => given >> 1,
+        }
     }
 }
 
@@ -255,7 +317,8 @@ impl Cells {
 
     /// The places of these operations of a cell in the history.
     pub(crate) fn to_sources(&self, cell: usize, order: &mut [u32]) {
-        let sources = &self.sources[self.starts[cell]..self.starts[cell + 1]];
+        let Some(sources) = &self.sources else { return };
+        let sources = &sources[self.starts[cell]..self.starts[cell + 1]];
         order.iter_mut().for_each(|i| *i = sources[*i as usize]);
     }
 }

@@ -4,6 +4,7 @@
 //! cargo bench --bench grid                     every case, three seeds
 //! cargo bench --bench grid -- stale            cases whose name contains "stale"
 //! cargo bench --bench grid -- --seeds 10 --instructions --big
+//! cargo bench --bench grid -- --files cas-register a.log b.log     these files, one after the other in one process
 //! ```
 //!
 //! Each history is read and judged in a process of its own; times are processor seconds, the median over the seeds,
@@ -79,6 +80,9 @@ fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let done = match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["--one", file, model, property, threads] => one(file, model, property, threads),
+        ["--bench", "--files", model, ref recorded @ ..] | ["--files", model, ref recorded @ ..] => {
+            files(model, recorded)
+        }
         _ => options(&args).and_then(|options| grid(&options)),
     };
     match done {
@@ -98,6 +102,32 @@ fn one(file: &str, model: &str, property: &str, threads: &str) -> io::Result<()>
         threads: threads.parse().map_err(|_| wrong())?,
     };
     measure::here(Path::new(file), asked)
+}
+
+/// Recorded histories, in one process on one thread: what a checker that is called a thousand times takes for each.
+fn files(model: &str, recorded: &[&str]) -> io::Result<()> {
+    let model = ModelName::find(model).ok_or_else(|| io::Error::other(format!("no model {model}")))?;
+    let asked = Asked { model, property: Property::Linearizable, threads: 1 };
+    let taken: Vec<Taken> =
+        recorded.iter().map(|file| measure::taken(Path::new(file), asked)).collect::<io::Result<_>>()?;
+    let of = |answer| taken.iter().filter(|one| one.answer == answer).count();
+    let (holds, violated) = (of(Answer::Holds), of(Answer::Violated));
+    let (check, read): (f64, f64) =
+        taken.iter().fold((0.0, 0.0), |(check, read), one| (check + one.check, read + one.read));
+    println!(
+        "{} files: {holds} hold, {violated} violated, {} undecided; check {:.1} ms (again: {:.1}), read {:.1} ms of processor time",
+        taken.len(),
+        taken.len() - holds - violated,
+        check * 1e3,
+        taken.iter().map(|one| one.again).sum::<f64>() * 1e3,
+        read * 1e3
+    );
+    if let Some((slowest, file)) =
+        taken.iter().zip(recorded).max_by(|(a, _), (b, _)| a.check.total_cmp(&b.check))
+    {
+        println!("slowest: {file}: {:.2} ms, {} configurations", slowest.check * 1e3, slowest.states);
+    }
+    Ok(())
 }
 
 fn options(args: &[String]) -> io::Result<Options> {
@@ -129,8 +159,15 @@ fn grid(options: &Options) -> io::Result<()> {
     let folder = options.keep.as_deref().unwrap_or(scratch.path());
     std::fs::create_dir_all(folder)?;
     println!(
-        "{:44} {:>9} {:>19} {:>19} {:>8} {:>7} {:>10}  method",
-        "history", "answer", "check, CPU s (worst)", "read, CPU s (worst)", "peak MB", "core", "M instr."
+        "{:44} {:>9} {:>19} {:>9} {:>19} {:>8} {:>7} {:>10}  method",
+        "history",
+        "answer",
+        "check, CPU s (worst)",
+        "again",
+        "read, CPU s (worst)",
+        "peak MB",
+        "core",
+        "M instr."
     );
     for Case { recipe, big } in CASES {
         let name = recipe.name();
@@ -174,11 +211,12 @@ fn row(recipe: Recipe, name: &str, folder: &Path, options: &Options) -> io::Resu
         n => format!("{n} undecided"),
     };
     let (check, check_worst) = middle_and_worst(taken.iter().map(|one| one.check));
+    let (again, _) = middle_and_worst(taken.iter().map(|one| one.again));
     let (read, read_worst) = middle_and_worst(taken.iter().map(|one| one.read));
     let peak = taken.iter().map(|one| one.peak).max().unwrap_or(0) / 1024;
     let core = taken.iter().map(|one| one.core).max().filter(|core| *core > 0);
     println!(
-        "{name:44} {answer:>9} {check:>10.4} ({check_worst:.4}) {read:>10.4} ({read_worst:.4}) {peak:>8} {:>7} {:>10}  {}",
+        "{name:44} {answer:>9} {check:>10.4} ({check_worst:.4}) {again:>9.4} {read:>10.4} ({read_worst:.4}) {peak:>8} {:>7} {:>10}  {}",
         core.map_or(String::new(), |core| core.to_string()),
         counted.map_or(String::new(), |n| format!("{:.1}", n as f64 / 1e6)),
         taken[0].methods.join(", "),

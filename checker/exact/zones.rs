@@ -28,8 +28,19 @@ pub(crate) struct Zones {
 }
 
 impl Zones {
-    /// An order of `ops`, by their places, if zones find one, and nobody stops it. `initial` is the value at first. O(n).
-    pub(crate) fn order(&mut self, ops: &[CellOp], initial: u32, stop: &AtomicBool) -> Option<Vec<u32>> {
+    /// An order of `ops`, by their places, if zones find one, and nobody stops it. `initial` is the value at first; `dense`
+    /// says how many values there are, if they are numbered without gaps. O(n).
+    pub(crate) fn order(
+        &mut self,
+        ops: &[CellOp],
+        initial: u32,
+        dense: Option<u32>,
+        stop: &AtomicBool,
+    ) -> Option<Vec<u32>> {
+        if let Some(values) = dense.filter(|&values| values > 0) {
+            let initial = if initial <= values { initial } else { 0 };
+            return self.decide(ops, 0, values as usize + 1, initial, stop);
+        }
         let (mut lowest, mut highest) = (u32::MAX, 0);
         for op in ops {
             // Nothing, which is 0, becomes the largest.

@@ -56,7 +56,7 @@ fn by_zones_of(cells: &Cells, cell: usize, zones: &mut Zones, stop: &AtomicBool)
         return None;
     }
     let ops = cells.of(cell);
-    let mut order = zones.order(ops, cells.initial, stop)?;
+    let mut order = zones.order(ops, cells.initial, cells.dense, stop)?;
     if !replay_cell(ops, cells.initial, &order) {
         return None;
     }

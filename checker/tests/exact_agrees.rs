@@ -124,13 +124,20 @@ impl Tally {
     /// In columns zones say the same, and the verifier says the same of any order.
     fn compare_columns<M: Model>(&mut self, problem: &Problem<M>, truth: bool) {
         let Some(columns) = Columns::of(problem) else { return };
+        self.compare_columns_as(problem, truth, &columns);
+        if let Some(dense) = columns.dense() {
+            self.compare_columns_as(problem, truth, &dense);
+        }
+    }
+
+    fn compare_columns_as<M: Model>(&mut self, problem: &Problem<M>, truth: bool, columns: &Columns) {
         let order = columns.order();
         *self.seen.entry(("in columns", order.is_some())).or_default() += 1;
         match order {
             Some(order) => {
                 assert!(truth, "in columns: an order where there is none: {:?}", problem.ops);
                 assert_order(problem, &order);
-                self.replay_alike(problem, &columns, order);
+                self.replay_alike(problem, columns, order);
             }
             None => {
                 let exact = problem.model.exact(&problem.ops, &AtomicBool::new(false));
@@ -139,7 +146,7 @@ impl Tally {
                 assert!(!exact.as_ref().is_some_and(holds), "in columns: no order: {:?}", problem.ops);
                 // Any order at all.
                 let order = (0..problem.ops.len() as u32).collect();
-                self.replay_alike(problem, &columns, order);
+                self.replay_alike(problem, columns, order);
             }
         }
     }

@@ -56,7 +56,8 @@ pub fn choose(results: &Results, history: &History, axis: Axis, most: usize) -> 
             ops.iter().enumerate().filter(|(at, i)| at % every == 0 || core(**i)).map(|(_, i)| *i).collect();
         which = vec![format!("every {}th of {}", count(every as u64), list(&which))];
     } else {
-        which.extend(fill(history, &mut ops, most / FILL));
+        let more = if which.is_empty() { "" } else { "more " };
+        which.extend(fill(history, &mut ops, most / FILL, more));
     }
     let held = format!(
         "{} of {} are in this page: {}. The others are summed up in the strip on top; perjury report --all makes a page with all of them.",
@@ -107,7 +108,7 @@ impl<'a> Matters<'a> {
 }
 
 /// Adds whole keys in order of first appearance, or without keys what came first, up to `most` in all. Says what.
-fn fill(history: &History, ops: &mut Vec<u32>, most: usize) -> Option<String> {
+fn fill(history: &History, ops: &mut Vec<u32>, most: usize, more: &str) -> Option<String> {
     let room = most.saturating_sub(ops.len());
     let held: HashSet<u32> = ops.iter().copied().collect();
     let others = || (0..history.ops.len() as u32).filter(|i| !held.contains(i));
@@ -131,10 +132,10 @@ fn fill(history: &History, ops: &mut Vec<u32>, most: usize) -> Option<String> {
     }
     let (added, what): (Vec<u32>, String) = match whole.len() {
         0 => (others().take(room).collect(), "those at the beginning".to_string()),
-        1 => (others().filter(|i| whole.contains(&key(*i))).collect(), "those of one more key".to_string()),
+        1 => (others().filter(|i| whole.contains(&key(*i))).collect(), format!("those of one {more}key")),
         n => (
             others().filter(|i| whole.contains(&key(*i))).collect(),
-            format!("those of {} more keys", number_word(n)),
+            format!("those of {} {more}keys", number_word(n)),
         ),
     };
     if added.is_empty() {

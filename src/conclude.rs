@@ -2,8 +2,10 @@
 //!
 //! ```text
 //!   history.jsonl ──▶ judge ──▶ results.json ──▶ certificate.json ──▶ anomaly-N.jsonl ──▶ report.html ──▶ summary.json
-//!                                    ▲ from here on nothing can change the verdict
+//!                         ▲ from here on nothing can change the verdict
 //! ```
+//! The summary says that the run came to its end, so it appears last; but it is on the disk before the page is, which may
+//! take all the room that is left.
 
 use crate::certificate::{Certificate, ReadAs};
 use crate::exit::{self, Failure};
@@ -60,10 +62,20 @@ pub struct Purpose<'a> {
     pub info: RunInfo,
 }
 
+/// A run that was judged.
+pub struct Concluded {
+    /// What was found.
+    pub results: Results,
+    /// In what.
+    pub history: History,
+    /// Why the results are not all on the disk (74). Who was told the verdict is told this after it.
+    pub unwritten: Option<Failure>,
+}
+
 /// Judges a run and writes everything that it leaves behind.
 ///
 /// # Errors
-/// A history that cannot be read back (70, or 74 if the disk is at fault), results that cannot be written (74).
+/// A history that cannot be read back (70, or 74 if the disk is at fault).
 /// A report that cannot be drawn is said on stderr and changes nothing.
 pub fn conclude(
     run: &Run,
@@ -71,7 +83,7 @@ pub fn conclude(
     purpose: Purpose<'_>,
     skip: &AtomicBool,
     quiet: bool,
-) -> Result<(Results, History), Failure> {
+) -> Result<Concluded, Failure> {
     let options = ReadOptions { own: true, ..ReadOptions::default() };
     let mut history = history::read_file(&record.history, &options).map_err(|error| {
         let mut failure = subject::read_failure(error);
@@ -90,19 +102,28 @@ pub fn conclude(
     };
     let background = Background { run: Some(info), faults: record.faults, vacuous };
     let concluded = judging::judge(&mut history, &purpose.question, background, skip, quiet)?;
-    let results = &concluded.results;
+    let unwritten = keep(run, &concluded, &history, &purpose.question).err();
+    Ok(Concluded { results: concluded.results, history, unwritten })
+}
+
+/// Writes what a run leaves behind.
+fn keep(
+    run: &Run,
+    concluded: &judging::Concluded,
+    history: &History,
+    question: &Question,
+) -> Result<(), Failure> {
+    let (results, evidence) = (&concluded.results, &concluded.evidence);
     run.write_results(results).map_err(|error| unwritten(&error))?;
-    if Certificate::small(&concluded.evidence) {
-        let evidence = &concluded.evidence;
+    if Certificate::small(evidence) {
         let certificate =
-            Certificate::new(&history, &purpose.question, ReadAs::default(), &results.judgements, evidence);
+            Certificate::new(history, question, ReadAs::default(), &results.judgements, evidence);
         show::write_certificate(&run.certificate(), &certificate)?;
     }
-    let results = concluded.results;
     run.write_anomalies(&results.anomalies).map_err(|error| unwritten(&error))?;
-    show::page_beside(&run.report(), &results, &history);
-    run.write_summary(&results).map_err(|error| unwritten(&error))?;
-    Ok((results, history))
+    let summary = run.prepare_summary(results).map_err(|error| unwritten(&error))?;
+    show::page_beside(&run.report(), results, history);
+    summary.publish().map_err(|error| unwritten(&error))
 }
 
 /// The disk's error.

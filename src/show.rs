@@ -6,7 +6,7 @@ use history::History;
 use history::results::Results;
 use reports::terminal::{self, Look, Paths};
 use std::fs::File;
-use std::io::{BufWriter, IsTerminal, Write};
+use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::Path;
 
 /// Writes to standard output. A reader that has seen enough (`| head`) is not an error.
@@ -120,13 +120,18 @@ pub fn faults(results: &Results) {
 /// # Errors
 /// The disk's (74).
 pub fn write_whole(file: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    replace(file, bytes)
+        .map_err(|error| Failure::new(exit::RESULTS, format!("{}: writing: {error}", file.display())))
+}
+
+/// Whole or not at all. Where the name is a link, it stays one.
+fn replace(file: &Path, bytes: &[u8]) -> io::Result<()> {
+    let file = &std::fs::canonicalize(file).unwrap_or_else(|_| file.to_path_buf());
     let mut half = file.as_os_str().to_owned();
     half.push(format!(".{}.half", std::process::id()));
-    let written = std::fs::write(&half, bytes).and_then(|()| std::fs::rename(&half, file));
-    written.map_err(|error| {
+    std::fs::write(&half, bytes).and_then(|()| std::fs::rename(&half, file)).inspect_err(|_| {
         // The error that counts is that of writing.
         let _ = std::fs::remove_file(&half);
-        Failure::new(exit::RESULTS, format!("{}: writing: {error}", file.display()))
     })
 }
 
@@ -193,9 +198,14 @@ pub fn write_page(file: &Path, results: &Results, history: &History) -> Result<(
 /// Those of [`write_page`].
 pub fn write_drawn(file: &Path, draw: impl FnOnce() -> String) -> Result<(), Failure> {
     let page = drawn(file, draw)?;
-    std::fs::write(file, page).map_err(|error| {
+    let unwritten = |error: io::Error| {
         Failure::new(exit::RESULTS, format!("{}: writing the report: {error}", file.display()))
-    })
+    };
+    match std::fs::metadata(file) {
+        // A pipe, a terminal or a device is not to be replaced.
+        Ok(there) if !there.is_file() => std::fs::write(file, page).map_err(unwritten),
+        _ => replace(file, page.as_bytes()).map_err(unwritten),
+    }
 }
 
 #[cfg(test)]

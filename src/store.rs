@@ -157,14 +157,15 @@ impl Run {
         self.write("results.json", &json(results)?)
     }
 
-    /// Writes `summary.json`: a few lines that an overview of many runs can be made of. Write it last.
-    pub fn write_summary(&self, results: &Results) -> io::Result<()> {
+    /// Writes `summary.json`, a few lines that an overview of many runs can be made of, under a name that nobody looks
+    /// at: whoever finds it takes the run for finished, so [`Prepared::publish`] it last.
+    pub fn prepare_summary(&self, results: &Results) -> io::Result<Prepared> {
         let reason = match results.verdict {
             Verdict::Undecided | Verdict::Vacuous => reports::machine::headline(results),
             Verdict::Valid | Verdict::Invalid => String::new(),
         };
         let summary = Summary::of(results, reason);
-        self.write("summary.json", &json(&summary)?)
+        self.prepare("summary.json", &json(&summary)?)
     }
 
     /// Writes `anomaly-N.jsonl` for each anomaly: the lines of its operations from the history, as they stand there,
@@ -198,13 +199,38 @@ impl Run {
 
     /// Whole or not at all: a file that is half written would be taken for results.
     fn write(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
-        let (path, half) = (self.dir.join(name), self.dir.join(format!(".{name}.half")));
-        let written = fs::write(&half, bytes).and_then(|()| fs::rename(&half, &path));
-        written.map_err(|error| {
-            // The error that counts is that of writing.
-            let _ = fs::remove_file(&half);
-            at(&path, "writing", &error)
-        })
+        self.prepare(name, bytes)?.publish()
+    }
+
+    fn prepare(&self, name: &str, bytes: &[u8]) -> io::Result<Prepared> {
+        let prepared = Prepared { path: self.dir.join(name), half: self.dir.join(format!(".{name}.half")) };
+        match fs::write(&prepared.half, bytes) {
+            Ok(()) => Ok(prepared),
+            Err(error) => Err(prepared.failed(&error)),
+        }
+    }
+}
+
+/// A file that is on the disk, but does not have its name yet.
+#[must_use]
+pub struct Prepared {
+    path: PathBuf,
+    half: PathBuf,
+}
+
+impl Prepared {
+    /// Gives it its name.
+    ///
+    /// # Errors
+    /// Whatever the file system says, with the path.
+    pub fn publish(self) -> io::Result<()> {
+        fs::rename(&self.half, &self.path).map_err(|error| self.failed(&error))
+    }
+
+    fn failed(&self, error: &io::Error) -> io::Error {
+        // The error that counts is that of writing.
+        let _ = fs::remove_file(&self.half);
+        at(&self.path, "writing", error)
     }
 }
 

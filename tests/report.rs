@@ -75,4 +75,10 @@ fn a_run_whose_page_does_not_fit_on_the_disk_keeps_its_verdict() {
     let kept = fs::read_to_string(dir.join("results.json")).expect("results are there");
     assert!(kept.contains("\"verdict\": \"invalid\"") || kept.contains("\"verdict\":\"invalid\""));
     assert!(dir.join("summary.json").exists(), "a run without a page is listed all the same");
+    let half: Vec<String> = fs::read_dir(&dir)
+        .expect("a directory")
+        .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
+        .filter(|name| name.contains("report") || name.contains("half"))
+        .collect();
+    assert!(half.is_empty(), "a page is there whole or not at all: {half:?}");
 }

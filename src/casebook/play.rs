@@ -93,7 +93,11 @@ fn attempt(
         question: parts.question.clone(),
         info,
     };
-    let (results, _) = conclude::conclude(&kept, played.record, purpose, &signals.skip, true)?;
+    let concluded = conclude::conclude(&kept, played.record, purpose, &signals.skip, true)?;
+    if let Some(failure) = concluded.unwritten {
+        return Err(failure);
+    }
+    let results = concluded.results;
     let Got { text, mut wrong } = case.compare(&results, &played.seen);
     let again = alone && unhealed.is_none() && results.verdict == Verdict::Vacuous;
     if interrupted {

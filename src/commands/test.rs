@@ -4,7 +4,7 @@ use crate::cli::parse::quoted;
 use crate::cli::{FormatArgs, Output, OutputFormat, ProgressArg, TestArgs};
 use crate::client::{Place, System};
 use crate::commands::place;
-use crate::conclude::{self, Purpose, stage_failure, unwritten};
+use crate::conclude::{self, Concluded, Purpose, stage_failure, unwritten};
 use crate::config::{self, no_such};
 use crate::exit::{self, Failure};
 use crate::output::Sink;
@@ -103,11 +103,12 @@ fn one(
         question: conclude::question(workload, resolved.timeout)?,
         info,
     };
-    let (results, history) = conclude::conclude(&run, record, purpose, &signals.skip, resolved.quiet)?;
+    let Concluded { results, history, unwritten } =
+        conclude::conclude(&run, record, purpose, &signals.skip, resolved.quiet)?;
     let paths = run.paths(&results);
     let verdict = results.verdict;
     sink.take(results, paths, Some(&history))?;
-    Ok((verdict, unhealed))
+    unwritten.map_or(Ok((verdict, unhealed)), Err)
 }
 
 fn resolve(args: TestArgs) -> Result<Resolved, Failure> {

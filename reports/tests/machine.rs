@@ -152,6 +152,77 @@ fn no_value_leaves_its_place() {
     }
 }
 
+/// The elements of a document in order: depth, name, attributes.
+fn elements(xml: &str) -> Vec<(usize, String, Vec<String>)> {
+    let (mut depth, mut found) = (0, Vec::new());
+    for element in xml.split('<').skip(1).filter(|e| !e.starts_with('?')) {
+        let (element, _) = element.split_once('>').expect("it ends");
+        if element.starts_with('/') {
+            depth -= 1;
+            continue;
+        }
+        let name = element.split([' ', '/']).next().unwrap_or("").to_string();
+        let names = element.split("=\"").map(|part| part.rsplit([' ', '"']).next().unwrap_or("").to_string());
+        let attributes = element.matches("=\"").count();
+        found.push((depth, name, names.take(attributes).collect()));
+        depth += usize::from(!element.ends_with('/'));
+    }
+    found
+}
+
+/// What both schemas of JUnit's format ask for: Ant's of what must be there, and Jenkins' of what may be.
+#[test]
+fn junit_is_what_build_servers_expect() {
+    let all: Vec<Results> = cases::all().into_iter().map(|case| case.results).chain([committed()]).collect();
+    for results in &all {
+        let xml = junit(&[(results, &paths(results)), (results, &Paths::default())]);
+        let found = elements(&xml);
+        assert_eq!((found[0].1.as_str(), found[0].2.len()), ("testsuites", 0), "{xml}");
+        let mut ids = 0;
+        let mut suite: Vec<&str> = Vec::new();
+        for (depth, name, attributes) in found[1..].iter().chain([&(1, "end".to_string(), Vec::new())]) {
+            let has = |wanted: &[&str]| wanted.iter().all(|name| attributes.iter().any(|a| a == name));
+            let only = |wanted: &[&str]| attributes.iter().all(|a| wanted.contains(&a.as_str()));
+            match (depth, name.as_str()) {
+                (1, _) => {
+                    suite.dedup();
+                    let whole = ["properties", "testcase", "system-out", "system-err"];
+                    let none = ["properties", "system-out", "system-err"];
+                    assert!(ids == 0 || suite == whole || suite == none, "{suite:?}\n{xml}");
+                    suite.clear();
+                    if name == "testsuite" {
+                        let must =
+                            ["id", "name", "package", "hostname", "tests", "failures", "errors", "time"];
+                        assert!(has(&must), "{attributes:?}");
+                        assert!(only(&[&must[..], &["skipped", "timestamp"]].concat()), "{attributes:?}");
+                        assert!(xml.contains(&format!("<testsuite id=\"{ids}\"")));
+                        ids += 1;
+                    } else {
+                        assert_eq!(name, "end");
+                    }
+                }
+                (2, name) => {
+                    suite.push(name);
+                    match name {
+                        "testcase" => {
+                            assert!(
+                                has(&["classname", "name", "time"]) && attributes.len() == 3,
+                                "{attributes:?}"
+                            )
+                        }
+                        _ => assert!(attributes.is_empty(), "{name} {attributes:?}"),
+                    }
+                }
+                (3, "property") => assert_eq!(*attributes, ["name", "value"]),
+                (3, "failure" | "error") => assert_eq!(*attributes, ["type", "message"]),
+                (3, "skipped") => assert_eq!(*attributes, ["message"]),
+                other => panic!("{other:?}\n{xml}"),
+            }
+        }
+        assert_eq!(ids, 2);
+    }
+}
+
 #[test]
 fn only_what_holds_passes() {
     for case in cases::all() {

@@ -8,6 +8,7 @@
 //! take all the room that is left.
 
 use crate::certificate::{Certificate, ReadAs};
+use crate::consequences;
 use crate::exit::{self, Failure};
 use crate::judging::{self, Background, Question};
 use crate::run::{RunRecord, StageError, Thresholds, vacuous};
@@ -97,7 +98,7 @@ pub fn conclude(
         version: record.version,
         nodes: record.nodes,
         interrupted: record.interrupted,
-        notes: record.notes,
+        notes: record.notes.into_iter().chain(consequences::note(&history, &record.faults)).collect(),
         ..purpose.info
     };
     let background = Background { run: Some(info), faults: record.faults, vacuous };

@@ -9,6 +9,7 @@ mod client;
 mod commands;
 mod conclude;
 mod config;
+mod consequences;
 mod content;
 mod control;
 mod environment;

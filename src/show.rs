@@ -1,6 +1,7 @@
 //! Results on standard output, and pages on disk. Events and progress go to stderr, elsewhere.
 
 use crate::certificate::Certificate;
+use crate::consequences;
 use crate::exit::{self, Failure};
 use history::History;
 use history::results::Results;
@@ -112,6 +113,9 @@ pub fn faults(results: &Results) {
         .collect();
     if !told.is_empty() {
         out(&format!("faults   {}\n", told.join(" · ")));
+    }
+    if let Some(seen) = consequences::of(results) {
+        out(&format!("seen     {seen}\n"));
     }
 }
 

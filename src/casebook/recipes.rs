@@ -42,9 +42,13 @@ pub fn reading(key: &Value) -> Call {
     Call { f: "read".to_string(), key: Some(key.clone()), value: Value::Null }
 }
 
-/// What makes `value` be there: a write to a register, an add to a set.
+/// What makes `value` be there: a write to a register, an add to a set, a message.
 pub fn putting(scene: &Scene, key: &Value, value: i64) -> Call {
-    let f = if scene.workload() == "set" { "add" } else { "write" };
+    let f = match scene.workload() {
+        "set" => "add",
+        "delivery" => "enqueue",
+        _ => "write",
+    };
     Call { f: f.to_string(), key: Some(key.clone()), value: Value::Int(value) }
 }
 

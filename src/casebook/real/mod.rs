@@ -48,6 +48,7 @@ pub fn cases() -> &'static [Case] {
         nats::NATS_POWER_LOSS_ONE,
         nats::NATS_TWO_ACKERS,
         rabbitmq::RABBITMQ_QUORUM,
+        rabbitmq::RABBITMQ_MIRRORED,
     ];
     CASES
 }

@@ -186,7 +186,7 @@ impl Service for Brokers {
         let deadline = Instant::now() + READY;
         if self.config.mirrored {
             let policy = json!({"pattern": "^perjury", "apply-to": "queues",
-                "definition": {"ha-mode": "all", "ha-sync-mode": "automatic"}});
+                "definition": {"ha-mode": "all", "ha-sync-mode": self.config.sync}});
             Brokers::ask(way, "PUT", "/api/policies/%2F/perjury", Some(&policy), deadline)
                 .map_err(|why| format!("{}: setting a policy: {why}", way.name))?;
         }

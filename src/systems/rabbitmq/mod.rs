@@ -29,6 +29,11 @@ const OPTIONS: &[SystemOption] = &[
         about: "what brokers do that do not hear each other: pause_minority, autoheal or ignore",
     },
     SystemOption {
+        name: "sync",
+        default: "automatic",
+        about: "what a mirror does that joins a mirrored queue: automatic (it copies what there is), or manual (it waits to be told, which is RabbitMQ's own default)",
+    },
+    SystemOption {
         name: "ticktime",
         default: "5",
         about: "seconds without a sign of life after which a broker counts as gone, 4 to 60",
@@ -40,6 +45,7 @@ const OPTIONS: &[SystemOption] = &[
 struct Config {
     mirrored: bool,
     partition_handling: &'static str,
+    sync: &'static str,
     ticktime: u64,
 }
 
@@ -52,6 +58,7 @@ impl Config {
                 "partition_handling",
                 &[("pause_minority", "pause_minority"), ("autoheal", "autoheal"), ("ignore", "ignore")],
             )?,
+            sync: options.choice("sync", &[("automatic", "automatic"), ("manual", "manual")])?,
             ticktime: options.number("ticktime", 4..=60)?,
         })
     }
@@ -88,6 +95,9 @@ impl System for RabbitMq {
     fn claim(&self, with: &[(String, String)]) -> Result<Claim, String> {
         let text = match Config::new(with)? {
             Config { mirrored: false, .. } => "what was confirmed is delivered, at least once",
+            Config { sync: "manual", .. } => {
+                "what was confirmed is delivered, at least once, until a mirror leads that was away"
+            }
             Config { partition_handling: "pause_minority", .. } => {
                 "what was confirmed is delivered, at least once, while no broker fails in a partition"
             }

@@ -4,14 +4,19 @@
 use crate::base64::base64;
 use crate::origin::shell;
 use crate::plan::shown;
-use crate::text::{bytes, count};
+use crate::text::{bytes, count, many};
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use history::results::{Anomaly, FunctionStats, Results};
 use history::{Applied, Event, History, Kind, NEVER, Op, Outcome, ValueId};
 use maud::{Markup, html};
 use std::collections::BTreeMap;
+use std::io::Write as _;
 
 /// Anomalies whose cores are in the page.
 const CORES_MAX: usize = 20;
+/// What a packed history is announced as.
+pub const GZIP: &str = "application/gzip";
 /// The longest file of a link.
 const FILE_MAX: usize = 150_000;
 
@@ -27,6 +32,7 @@ pub fn downloads(raw: &Results, results: &Results, history: &History) -> Markup 
     let key =
         results.anomalies.first().and_then(|a| excerpt(history, a)).filter(|text| text.len() <= FILE_MAX);
     let json = serde_json::to_vec_pretty(raw).unwrap_or_default();
+    let whole = whole(history);
     let stats = &results.stats;
     html! {
         section.card #data aria-labelledby="h-data" {
@@ -42,11 +48,16 @@ pub fn downloads(raw: &Results, results: &Results, history: &History) -> Markup 
                     li { (link(&format!("anomaly-{}.jsonl", anomaly.id), "application/x-ndjson", text)) " " small { (count(anomaly.ops.len() as u64)) " operations" } }
                 }
                 @if let Some(text) = &key { li { (link("key.jsonl", "application/x-ndjson", text)) " " small { "every operation on the key of anomaly 1" } } }
+                @if let Some((name, media, file)) = &whole {
+                    li { (link(name, media, file)) " " small { "every operation; perjury check reads it" } }
+                }
                 @if json.len() <= FILE_MAX { li { (link("results.json", "application/json", &json)) } }
                 @if !stats.functions.is_empty() { li { (link("functions.csv", "text/csv", table("function", &stats.functions).as_bytes())) } }
                 @if !stats.nodes.is_empty() { li { (link("nodes.csv", "text/csv", table("node", &stats.nodes).as_bytes())) } }
                 @if !results.faults.is_empty() { li { (link("faults.csv", "text/csv", faults(results).as_bytes())) } }
             }
+            @if whole.is_none() && !history.ops.is_empty() { p.note {
+                "The whole history, " (many(history.ops.len() as u64, "operation")) ", is too much for a link; it is in " code { (results.checker.history) } "." } }
             @if json.len() > FILE_MAX { p.note { "results.json has " (bytes(json.len() as u64)) ", too much for a link; it is beside this page." } }
             @if results.anomalies.len() > cores.len() { p.note { "The cores of the other anomalies are beside this page, as anomaly-N.jsonl." } }
         }
@@ -59,6 +70,20 @@ fn command(file: &str, anomaly: &Anomaly) -> String {
 
 fn link(name: &str, media: &str, file: &[u8]) -> Markup {
     html! { a.button download=(name) href=(format!("data:{media};base64,{}", base64(file))) { (name) } " " small { (bytes(file.len() as u64)) } }
+}
+
+/// Every operation as a history, as it is or packed, if that is not too much for a link. What is far too much is not tried.
+fn whole(history: &History) -> Option<(&'static str, &'static str, Vec<u8>)> {
+    if history.ops.is_empty() || history.ops.len() > 20 * FILE_MAX / 100 {
+        return None;
+    }
+    let text = lines(history, &history.ops.iter().collect::<Vec<_>>());
+    if text.len() <= FILE_MAX {
+        return Some(("history.jsonl", "application/x-ndjson", text));
+    }
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::best());
+    let packed = gzip.write_all(&text).and_then(|()| gzip.finish());
+    packed.ok().filter(|file| file.len() <= FILE_MAX).map(|file| ("history.jsonl.gz", GZIP, file))
 }
 
 /// The operations of a core as a history, if they are in this one.

@@ -4,6 +4,7 @@
 use crate::base64::base64;
 use crate::buckets::{Axis, buckets};
 use crate::chosen::OPS_MAX;
+use crate::downloads::GZIP;
 use crate::script::script;
 use crate::summary::{glyph, sentence};
 use crate::{
@@ -67,7 +68,7 @@ pub fn html_of(results: &Results, history: &History, most: usize) -> String {
 }
 
 /// What a page says and shows: without what all pages share, which is the script, the style sheet and the policy that
-/// names both, and without its packed operations, of which nobody promises how well they are packed.
+/// names both, and without what is packed in it, of which nobody promises how well.
 pub fn shown(page: &str) -> String {
     let without = |text: String, from: &str, to: &str| {
         let Some((before, rest)) = text.split_once(from) else { return text };
@@ -77,6 +78,7 @@ pub fn shown(page: &str) -> String {
     let text = without(page.to_string(), "<meta http-equiv=\"Content-Security-Policy\"", ">");
     let text = without(text, "<style>", "</style>");
     let text = without(text, "<script id=\"ops\"", "</script>");
+    let text = without(text, &format!("href=\"data:{GZIP}"), "</small>");
     without(text, "<script>", "</script>")
 }
 

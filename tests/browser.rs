@@ -268,7 +268,10 @@ fn what_is_downloaded_gives_the_same_verdict() {
         let results = std::fs::read_to_string(dir.path().join("results.json")).expect("a text");
         let results: Json = serde_json::from_str(&results).expect("results");
         assert_eq!(results["verdict"], "invalid");
-        for file in ["anomaly-1.jsonl", "key.jsonl"] {
+        // All of it is there as it is, or packed where it is long.
+        assert!(there("history.jsonl") != there("history.jsonl.gz"), "{links:?}");
+        let history = if there("history.jsonl") { "history.jsonl" } else { "history.jsonl.gz" };
+        for file in ["anomaly-1.jsonl", "key.jsonl", history] {
             let file = dir.path().join(file).display().to_string();
             let done = run([
                 "check",
@@ -509,6 +512,29 @@ fn odd_histories_have_a_timeline_too() {
         let (requests, errors) = tab.trouble();
         assert!(errors.is_empty() && requests.len() == 1, "{name}: {errors:?} {requests:?}");
     }
+}
+
+#[test]
+fn what_is_no_text_is_refused_and_what_ends_with_a_violation_shows_it() {
+    // Half of a pair of surrogates is valid JSON and no text.
+    let dir = tempfile::tempdir().expect("a directory");
+    let half = dir.path().join("half.jsonl");
+    std::fs::write(&half, stale().replace("\"k1\"", "\"\\ud800k1\"")).expect("a file");
+    let refused = run(["report", &half.display().to_string(), "--model", "register"]).expect(65);
+    assert!(refused.err.contains("half of a surrogate pair"), "{}", refused.err);
+    let last = event(1_000_000, 0, "invoke", "write", "k", json!(1), "n1")
+        + &event(2_000_000, 0, "ok", "write", "k", json!(1), "n1")
+        + &event(3_000_000, 1, "invoke", "read", "k", Json::Null, "n2")
+        + &event(4_000_000, 1, "ok", "read", "k", json!(7), "n2");
+    let page = report(&last, &["--model", "register"]);
+    with(1440, |tab| {
+        tab.open(&page.path, "");
+        tab.key("a");
+        tab.key("Enter");
+        let shown = tab.text("document.querySelector('.detail').textContent");
+        assert!(shown.contains("of anomaly 1"), "{shown}");
+        tab.quiet();
+    });
 }
 
 #[test]

@@ -3,7 +3,8 @@
 //! Two engines look at the same configurations (`moves` says what they leave out): `depth` finds an order fast where
 //! there is one, `breadth` ends at the return that cannot be explained. They take turns, and in hard cases each has a
 //! thread, until one of them has the answer. The answer does not depend on which: an order is an order, and the fatal
-//! return is the first one up to which there is none.
+//! return is the first one up to which there is none; unless that is too hard to say, and a later one is plain to see
+//! (`stale`).
 
 mod bits;
 mod breadth;
@@ -14,6 +15,7 @@ mod moves;
 mod plan;
 mod race;
 mod recent;
+mod stale;
 mod steps;
 mod stuck;
 mod window;
@@ -28,8 +30,10 @@ use meter::Meter;
 pub use meter::{At, Watched};
 use moves::Mover;
 use plan::Plan;
-use race::{Ended, Raced, race, raced};
+use race::{Ended, Raced, first_or, race, raced};
 pub(crate) use recent::recent_violation;
+#[doc(hidden)]
+pub use stale::stale_read;
 use std::sync::atomic::{AtomicBool, Ordering};
 use stuck::stuck_at;
 pub use stuck::{Stuck, Waiting};
@@ -39,7 +43,8 @@ pub use stuck::{Stuck, Waiting};
 pub enum Found {
     /// A legal order: indices in the problem.
     Order(Vec<u32>),
-    /// There is none; already the operations up to the return of this one have none, and up to any earlier one they have.
+    /// There is none; already the operations up to the return of this one have none, and up to any earlier one they have
+    /// (or that is too hard to say, and this one is plain to see).
     Fatal(u32),
     /// The budget ended.
     GaveUp(Reason),
@@ -77,7 +82,15 @@ fn within<M: Model>(
         Raced::Order(order) => Ok(Found::Order(order)),
         Raced::GaveUp(reason, layer) => Err((reason, layer)),
         Raced::Fatal(index) => Ok(Found::Fatal(index)),
-        Raced::None(from) => first_fatal(problem, from, watched, configurations),
+        Raced::None(from) => {
+            let seen = stale_read(problem).map(|stale| first_or(stale, problem, watched, configurations));
+            match seen {
+                Some(Raced::Fatal(index)) => Ok(Found::Fatal(index)),
+                Some(Raced::None(_) | Raced::Order(_) | Raced::GaveUp(..)) | None => {
+                    first_fatal(problem, from, watched, configurations)
+                }
+            }
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use super::meter::{Meter, Watched};
 use super::moves::Mover;
 use super::plan::Plan;
 use super::recent::recent_violation;
+use super::stale::stale_read;
 use super::steps::Steps;
 use super::until;
 use crate::model::Model;
@@ -93,7 +94,11 @@ fn run<M: Model, B: Bits>(
     if let Some(Reason::Stopped) = race.deep {
         return Raced::GaveUp(Reason::Stopped, race.depth.deepest());
     }
-    // Most histories never come here. A third of the memory for each engine; one that needs more rests.
+    // Most histories never come here. Those that do are often violated in a way that anybody can see.
+    if let Some(stale) = if look_back { stale_read(problem) } else { None } {
+        return first_or(stale, problem, watched, most);
+    }
+    // A third of the memory for each engine; one that needs more rests.
     let bytes = bytes / 3;
     let mut plain: Depth<'_, B> = Depth::new(Mover::plain(plan, problem));
     let mut breadth: Breadth<'_, B> = Breadth::new(Mover::plain(plan, problem));
@@ -134,6 +139,20 @@ fn run<M: Model, B: Bits>(
     let straightest = plain.deepest();
     drop(plain);
     race.in_threads(bytes, breadth, wide, straightest)
+}
+
+/// There is no order up to the return of `stale`: whether there is one up to all before it, if that is soon found out.
+pub(crate) fn first_or<M: Model>(
+    stale: u32,
+    problem: &Problem<M>,
+    watched: &Watched<'_>,
+    most: u64,
+) -> Raced {
+    let before = until(problem, problem.ops[stale as usize].ret - 1);
+    match race(&before, watched, most.min(LONG), true) {
+        Raced::Order(_) | Raced::GaveUp(..) => Raced::Fatal(stale),
+        earlier @ (Raced::Fatal(_) | Raced::None(_)) => earlier,
+    }
 }
 
 /// Why all engines rest, if they do; one that was stopped stops the others.

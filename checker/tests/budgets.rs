@@ -134,7 +134,7 @@ fn a_stale_read_among_unanswered_operations_is_found_where_it_is() {
     ops.push((next(), next(), RegisterOp::Read(ValueId(9))));
     let (found, states) = ask(&problem(register(), ops), 1 << 30, false);
     assert_eq!(found, Found::Fatal(stale));
-    assert!(states < 500_000, "{states} states");
+    assert!(states < 50_000, "{states} states");
 }
 
 fn write(v: u32) -> RegisterOp {

@@ -93,6 +93,7 @@ impl Tally {
     fn compare<M: Model>(&mut self, problem: &Problem<M>) {
         let truth = oracle::linearizable(problem);
         self.compare_columns(problem, truth);
+        self.compare_stale(problem);
         let stop = AtomicBool::new(false);
         let Some(exact) = problem.model.exact(&problem.ops, &stop) else {
             let Some(exact) = problem.model.refuted(&problem.ops, &stop) else {
@@ -118,6 +119,15 @@ impl Tally {
                 assert!(known(rank - 1), "{}: {fatal} is not the first: {:?}", exact.method, problem.ops);
                 assert_refuted(problem, exact.method, fatal, &core);
             }
+        }
+    }
+
+    /// Up to a read of what was certainly overwritten there is no order.
+    fn compare_stale<M: Model>(&mut self, problem: &Problem<M>) {
+        if let Some(stale) = search::stale_read(problem) {
+            let cut = search::until(problem, problem.ops[stale as usize].ret);
+            assert!(!oracle::linearizable(&cut), "{stale} is not stale: {:?}", problem.ops);
+            *self.seen.entry(("stale", false)).or_default() += 1;
         }
     }
 
@@ -175,7 +185,7 @@ impl Tally {
 
     /// At least one in `most` histories was decided by `method`, with either verdict.
     fn was_decided_by(&self, method: &'static str, most: u64) {
-        let others = ["in columns", "replayed"];
+        let others = ["in columns", "replayed", "stale"];
         let all: u64 = self.seen.iter().filter(|((by, _), _)| !others.contains(by)).map(|(_, n)| n).sum();
         for verdict in [true, false] {
             let seen = self.seen.get(&(method, verdict)).copied().unwrap_or(0);
@@ -368,6 +378,7 @@ fn reused_values_are_decided_where_every_read_has_one_candidate() {
         let kind = format!("register, {values} values");
         let tally = histories(&kind, 1_500, 11, |rng, skeleton| register(rng, skeleton, &mix));
         tally.was_decided_by("zones, single candidates", 60);
+        assert!(tally.seen[&("stale", false)] > 100, "{:?}", tally.seen);
     }
     let mix = Mix { writes: 1, cas: 6, values: Some(4), silent: false };
     let tally = histories("cas, 4 values", 1_500, 11, |rng, skeleton| register(rng, skeleton, &mix));

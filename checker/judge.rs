@@ -7,7 +7,7 @@ use crate::core::{shrink, shrink_from};
 use crate::exact::Finding;
 use crate::ladder::{Ladder, Rung};
 use crate::model::Model;
-use crate::objects::{BuildError, Built, Object, build, build_model};
+use crate::objects::{BuildError, Built, Object, build_model_until, build_until};
 use crate::problem::{ObjOp, Problem};
 use crate::search::{At, Found, Stuck, Watched, search_watched};
 use crate::sequential::{sequential_watched, stuck};
@@ -16,7 +16,7 @@ use crate::verdict::{Budget, Counterexample, Property, Reason, Verdict, Witness}
 use crate::with_model;
 use by_zones::by_zones;
 use history::results::{Answer, Judgement, ObjectJudgement};
-use history::{History, Interner, Malformed, ValueId};
+use history::{History, Interner, Malformed, Outcome, ValueId};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
@@ -148,8 +148,51 @@ fn judge_as<M: Specified>(
     if let (Rung::Linearizable, Some(parts)) = (property, by_zones::<M>(history, spec, limits)) {
         return Ok(judged(history, spec.model.name(), property, parts));
     }
-    let built = build::<M>(history, spec)?;
-    judge_built(history, built, spec.model.name(), property, limits)
+    let build = |history: &mut History| build_until::<M>(history, spec, limits.stop);
+    judge_decoded(history, build, spec.model.name(), property, limits)
+}
+
+/// Decodes and judges, if there is time and memory for the first of these.
+fn judge_decoded<M: Model>(
+    history: &mut History,
+    build: impl FnOnce(&mut History) -> Result<Option<Built<M>>, BuildError>,
+    model: &str,
+    property: Rung,
+    limits: &Limits<'_>,
+) -> Result<Judged, JudgeError> {
+    let built = match room::<M>(history, limits) {
+        Ok(()) => build(history)?.ok_or(Reason::Stopped),
+        Err(reason) => Err(reason),
+    };
+    match built {
+        Ok(built) => judge_built(history, built, model, property, limits),
+        Err(reason) => Ok(judged(history, model, property, vec![untouched(history, reason)])),
+    }
+}
+
+/// Whether there is time and memory left to decode the operations of `history`.
+fn room<M: Model>(history: &History, limits: &Limits<'_>) -> Result<(), Reason> {
+    if limits.stop.load(Ordering::Relaxed) {
+        return Err(Reason::Stopped);
+    }
+    // Which object an operation belongs to is one more number.
+    let each = size_of::<ObjOp<M::Op>>() + size_of::<u32>();
+    if history.ops.len().saturating_mul(each) > limits.bytes { Err(Reason::Memory) } else { Ok(()) }
+}
+
+/// A history of which nothing was looked at.
+fn untouched(history: &History, reason: Reason) -> Part {
+    Part {
+        keys: Vec::new(),
+        violated: Vec::new(),
+        ops: history.ops.len() as u32,
+        unknown: history.ops.iter().filter(|op| op.outcome == Outcome::Info).count() as u32,
+        verdict: Verdict::Unknown(reason),
+        method: "none",
+        states: 0,
+        stuck: None,
+        disagreement: None,
+    }
 }
 
 /// [`judge`] with a model of your own, which `name` names in the judgement: one object per key of the history, each a
@@ -164,8 +207,8 @@ pub fn judge_model<M: Model>(
     property: impl Into<Rung>,
     limits: &Limits<'_>,
 ) -> Result<Judged, JudgeError> {
-    let built = build_model(history, model)?;
-    judge_built(history, built, name, property.into(), limits)
+    let build = |history: &mut History| build_model_until(history, model, limits.stop);
+    judge_decoded(history, build, name, property.into(), limits)
 }
 
 fn judge_built<M: Model>(

@@ -9,6 +9,7 @@ use history::{History, Malformed, NEVER, Outcome, ValueId};
 use rustc_hash::FxHashMap;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Every object of a history with its operations, in order of first appearance.
 #[derive(Clone, Debug)]
@@ -52,6 +53,15 @@ impl std::error::Error for BuildError {}
 /// # Errors
 /// If an operation does not fit the model (with its line), or the specification does not.
 pub fn build<M: Specified>(history: &mut History, spec: &Spec) -> Result<Built<M>, BuildError> {
+    build_until(history, spec, &AtomicBool::new(false)).map(|built| built.expect("nobody stops it"))
+}
+
+/// The same; nothing soon after `stop` is set.
+pub(crate) fn build_until<M: Specified>(
+    history: &mut History,
+    spec: &Spec,
+    stop: &AtomicBool,
+) -> Result<Option<Built<M>>, BuildError> {
     let (of_op, keys) = match spec.model {
         ModelName::MultiRegister => by_joined_keys(history)?,
         ModelName::ElementSet => by_element(history),
@@ -79,7 +89,7 @@ pub fn build<M: Specified>(history: &mut History, spec: &Spec) -> Result<Built<M
     let processes: Arc<[i64]> = history.processes.clone().into();
     let model = M::setup(&mut Setup { spec, values: &mut history.values, processes: &processes })
         .map_err(BuildError::Spec)?;
-    decoded(history, &model, of_op, keys)
+    decoded(history, &model, of_op, keys, stop)
 }
 
 /// [`build`] for a model of your own: one object per key, each a clone of `model`.
@@ -87,16 +97,29 @@ pub fn build<M: Specified>(history: &mut History, spec: &Spec) -> Result<Built<M
 /// # Errors
 /// If an operation does not fit the model (with its line).
 pub fn build_model<M: Model>(history: &mut History, model: M) -> Result<Built<M>, BuildError> {
-    let (of_op, keys) = by_key(history);
-    decoded(history, &model, of_op, keys)
+    build_model_until(history, model, &AtomicBool::new(false)).map(|built| built.expect("nobody stops it"))
 }
+
+/// The same; nothing soon after `stop` is set.
+pub(crate) fn build_model_until<M: Model>(
+    history: &mut History,
+    model: M,
+    stop: &AtomicBool,
+) -> Result<Option<Built<M>>, BuildError> {
+    let (of_op, keys) = by_key(history);
+    decoded(history, &model, of_op, keys, stop)
+}
+
+/// So many operations are decoded between two looks at whether to stop.
+const FREE: usize = 1 << 16;
 
 fn decoded<M: Model>(
     history: &mut History,
     model: &M,
     of_op: Vec<u32>,
     keys: Vec<Vec<ValueId>>,
-) -> Result<Built<M>, BuildError> {
+    stop: &AtomicBool,
+) -> Result<Option<Built<M>>, BuildError> {
     let mut sizes = vec![0; keys.len()];
     for &object in &of_op {
         sizes[object as usize] += 1;
@@ -110,6 +133,9 @@ fn decoded<M: Model>(
         })
         .collect();
     for (source, (op, object)) in history.ops.iter().zip(of_op).enumerate() {
+        if source % FREE == 0 && stop.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
         let Problem { model, ops } = &mut objects[object as usize].problem;
         let decoded = model.decode(&mut history.values, op).map_err(|refusal| {
             let line = if refusal.in_completion && op.ret_line > 0 { op.ret_line } else { op.invoke_line };
@@ -121,7 +147,7 @@ fn decoded<M: Model>(
             ops.push(ObjOp { invoke: op.invoke, ret, process: op.process, source, op: decoded });
         }
     }
-    Ok(Built { objects })
+    Ok(Some(Built { objects }))
 }
 
 impl<M: Model> Built<M> {

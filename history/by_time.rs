@@ -4,6 +4,7 @@ use crate::event::Kind;
 use crate::format::Format;
 use crate::interner::Interner;
 use crate::op::NO_TIME;
+use crate::op::Op;
 use crate::raw::{Raw, RawProcess, Wrong};
 use crate::read::Sink;
 use rustc_hash::FxHashMap;
@@ -19,6 +20,11 @@ pub(crate) struct ByTime {
 }
 
 impl Sink for ByTime {
+    /// With the operations that they will become, while they are there themselves.
+    fn bytes(&self) -> u64 {
+        (self.events.len() * (size_of::<Raw>() + size_of::<Op>() / 2)) as u64
+    }
+
     fn event(&mut self, raw: &Raw, _: &Interner, _: Format) -> Result<ControlFlow<()>, Wrong> {
         self.push(raw).map(ControlFlow::Continue)
     }

@@ -152,6 +152,10 @@ pub fn read_cache(
     if Fingerprint([a, b]) != content || asked_for != asked(options) || options.shard.is_some() {
         return Err(CacheError::Stale);
     }
+    // Whoever reads the file itself says how far it got.
+    if options.memory.is_some_and(|memory| ops.saturating_mul(size_of::<Op>() as u64) > memory) {
+        return Err(CacheError::Stale);
+    }
     read_body(name, [format, ranks, ops, processes, values, others, faults, warnings, dues], &mut blocks)?
         .ok_or(CacheError::Damaged)
 }
@@ -248,7 +252,7 @@ fn position(format: Format) -> usize {
 
 /// The options that change what is read.
 fn asked(options: &ReadOptions) -> u64 {
-    let ReadOptions { format, independent, order, allow_truncated, own, shard: _ } = options;
+    let ReadOptions { format, independent, order, allow_truncated, own, shard: _, memory: _ } = options;
     let order = match order {
         None | Some(Order::Line) => 0,
         Some(Order::Time) => 1,

@@ -348,6 +348,10 @@ impl Sink for Pairing {
         }
     }
 
+    fn bytes(&self) -> u64 {
+        (self.ops.len() * size_of::<Op>() + self.dues.len() * size_of::<(u32, i64)>()) as u64
+    }
+
     fn event(&mut self, raw: &Raw, values: &Interner, _: Format) -> Result<ControlFlow<()>, Wrong> {
         Pairing::event(self, raw, values).map(ControlFlow::Continue)
     }

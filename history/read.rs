@@ -35,6 +35,8 @@ pub struct ReadOptions {
     /// Keep only the operations of the keys of this part. Everything else, ranks, lines, processes, faults and what is
     /// refused, is as in the whole history; memory is needed for the part, and for all keys.
     pub shard: Option<Shard>,
+    /// So many bytes of memory the history may take, about; reading ends where it takes more. `None`: any number.
+    pub memory: Option<u64>,
 }
 
 /// What orders the events of a file.
@@ -58,6 +60,15 @@ pub enum ReadError {
         /// What the system says.
         error: io::Error,
     },
+    /// It takes more memory than [`ReadOptions::memory`] allows.
+    TooLarge {
+        /// The file's path, or `-`.
+        file: String,
+        /// The line that was read last.
+        line: u64,
+        /// Bytes that were allowed.
+        limit: u64,
+    },
 }
 
 impl fmt::Display for ReadError {
@@ -65,6 +76,13 @@ impl fmt::Display for ReadError {
         match self {
             ReadError::Malformed(malformed) => malformed.fmt(f),
             ReadError::Io { file, error } => write!(f, "{file}: cannot be read: {error}"),
+            ReadError::TooLarge { file, line, limit } => {
+                write!(
+                    f,
+                    "{file}:{line}: up to here the history takes more than {} MiB of memory",
+                    limit >> 20
+                )
+            }
         }
     }
 }
@@ -205,6 +223,11 @@ pub(crate) trait Sink {
         true
     }
 
+    /// Bytes that it keeps in memory, about.
+    fn bytes(&self) -> u64 {
+        0
+    }
+
     /// Takes an event.
     ///
     /// # Errors
@@ -222,6 +245,8 @@ pub(crate) enum Stop {
     Io(io::Error),
     /// The visitor has seen enough.
     Enough,
+    /// At this line there is more than may be kept.
+    Full(u64),
 }
 
 impl From<Fail> for Stop {
@@ -246,6 +271,8 @@ pub(crate) struct Out<'a> {
     pub events: u64,
     /// Numbers of the functions and nodes.
     pub words: Words,
+    /// At how many events it is looked next how much they take.
+    weigh_at: u64,
     sink: &'a mut dyn Sink,
 }
 
@@ -254,6 +281,9 @@ impl Out<'_> {
     pub(crate) fn event(&mut self, draft: &mut Draft<'_>) -> Result<(), Stop> {
         self.events += 1;
         let (line, column) = (draft.raw.line, draft.raw.column);
+        if self.events >= self.weigh_at {
+            self.weigh(line)?;
+        }
         let stop = |wrong| Stop::Wrong(line, column, wrong);
         if self.options.independent {
             draft.unwrap_independent().map_err(stop)?;
@@ -277,6 +307,19 @@ impl Out<'_> {
     }
 }
 
+impl Out<'_> {
+    /// Whether what is kept has become too much. It is looked at ever more rarely, because that takes a look at every
+    /// long value: a thirty-second part more is the most that is missed.
+    #[cold]
+    fn weigh(&mut self, line: u64) -> Result<(), Stop> {
+        self.weigh_at = self.events + self.events / 32 + 1024;
+        match self.options.memory {
+            Some(limit) if self.values.bytes() + self.sink.bytes() > limit => Err(Stop::Full(line)),
+            Some(_) | None => Ok(()),
+        }
+    }
+}
+
 pub(crate) fn stream(
     name: &str,
     reader: Box<dyn Read + Send>,
@@ -292,6 +335,7 @@ pub(crate) fn stream(
         format,
         events: 0,
         words: Words::new(),
+        weigh_at: if options.memory.is_some() { 0 } else { u64::MAX },
         sink,
     };
     let mut packing = None;
@@ -310,6 +354,10 @@ pub(crate) fn stream(
     match stop {
         Ok(()) => {}
         Err(Stop::Enough) => return Ok((out.values, out.warnings, out.format)),
+        Err(Stop::Full(line)) => {
+            let limit = options.memory.unwrap_or_default();
+            return Err(ReadError::TooLarge { file: name.to_string(), line, limit });
+        }
         Err(Stop::Wrong(line, column, wrong)) => return Err(malformed(name, line, column, wrong)),
         Err(Stop::Fail(fail)) => {
             let (line, column) = input.position(fail.at);

@@ -103,7 +103,7 @@ pub fn judge(
         if !args.quiet {
             eprintln!("pass {} of {}", shard.index(), shard.of());
         }
-        let mut subject = Subject::open_shard(path, &args.read, shard)?;
+        let mut subject = Subject::open_shard(path, &args.read, shard, args.question.limits.memory.0)?;
         let mut question = subject.question(&args.question)?;
         if let Err(failure) = shards::splits(&question, "--shard") {
             return Ok(Err(failure.message));

@@ -2,6 +2,7 @@
 
 use crate::cached;
 use crate::certificate::{Certificate, ReadAs};
+use crate::cli::parse::Bytes;
 use crate::cli::{FailedCasArg, NilReadArg, OrderArg, QuestionArgs, ReadArgs};
 use crate::config::no_such;
 use crate::content::Hashing;
@@ -24,12 +25,13 @@ pub struct Subject {
 }
 
 impl Subject {
-    /// Reads a file, standard input (`-`) or the history of a run directory.
+    /// Reads a file, standard input (`-`) or the history of a run directory, in as much memory as is allowed.
     ///
     /// # Errors
-    /// What is no history ends with exit code 65, an unknown format name with 64.
-    pub fn open(path: &Path, args: &ReadArgs) -> Result<Subject, Failure> {
-        let (file, run, options) = place(path, args)?;
+    /// What is no history ends with exit code 65, an unknown format name with 64, what is too large for `memory` with 2.
+    pub fn open(path: &Path, args: &ReadArgs, memory: Option<u64>) -> Result<Subject, Failure> {
+        let (file, run, mut options) = place(path, args)?;
+        options.memory = memory;
         let history = cached::read_file(&file, &options, !args.no_cache).map_err(read_failure)?;
         Ok(Subject { history, run })
     }
@@ -38,9 +40,9 @@ impl Subject {
     ///
     /// # Errors
     /// As [`Subject::open`]; a history that names no keys has no shards (65).
-    pub fn open_shard(path: &Path, args: &ReadArgs, shard: Shard) -> Result<Subject, Failure> {
+    pub fn open_shard(path: &Path, args: &ReadArgs, shard: Shard, memory: u64) -> Result<Subject, Failure> {
         let (file, run, mut options) = place(path, args)?;
-        options.shard = Some(shard);
+        (options.shard, options.memory) = (Some(shard), Some(memory));
         let history = history::read_file(&file, &options).map_err(read_failure)?;
         Ok(Subject { history, run })
     }
@@ -53,9 +55,10 @@ impl Subject {
         path: &Path,
         args: &ReadArgs,
         shard: Option<Shard>,
+        memory: Option<u64>,
     ) -> Result<(Subject, String), Failure> {
         let (file, run, mut options) = place(path, args)?;
-        options.shard = shard;
+        (options.shard, options.memory) = (shard, memory);
         let name = file.display().to_string();
         let unreadable =
             |error: std::io::Error| Failure::new(exit::HISTORY, format!("{name}: cannot be read: {error}"));
@@ -262,7 +265,14 @@ pub fn read_options(args: &ReadArgs) -> Result<ReadOptions, Failure> {
     })
 }
 
-/// What cannot be read ends with 65, whatever the reason: there is no history.
+/// What cannot be read ends with 65, whatever the reason: there is no history. Only of what is too large it is not known
+/// whether it is one (2).
 pub fn read_failure(error: ReadError) -> Failure {
-    Failure::new(exit::HISTORY, error.to_string())
+    match error {
+        ReadError::TooLarge { limit, .. } => {
+            let more = Bytes(limit.saturating_mul(4));
+            Failure::new(exit::UNDECIDED, format!("undecided: {error}; to go on: --memory {more}"))
+        }
+        ReadError::Malformed(_) | ReadError::Io { .. } => Failure::new(exit::HISTORY, error.to_string()),
+    }
 }

@@ -149,6 +149,23 @@ fn hard() -> String {
     adds("invoke") + &read("invoke", "null") + &read("ok", &((1u64 << 40) - 1).to_string()) + &adds("ok")
 }
 
+/// Of what does not fit nothing is known, not even whether it is a history.
+#[test]
+fn a_history_that_takes_more_memory_than_it_may_is_undecided_and_says_how_far_it_was_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("long.jsonl");
+    let event =
+        |i: u32, kind: &str| format!("{{\"process\":0,\"type\":\"{kind}\",\"f\":\"write\",\"value\":{i}}}\n");
+    let lines: String = (0..30_000).map(|i| event(i, "invoke") + &event(i, "ok")).collect();
+    std::fs::write(&file, lines).unwrap();
+    let check = |memory: &str| run(["check", "--memory", memory, file.to_str().unwrap()]);
+    let done = check("1MiB").expect(2);
+    let said =
+        "up to here the history takes more than 1 MiB of memory; to go on: --memory 4MiB (it needs about ";
+    assert!(done.err.contains(said) && done.err.contains("names no keys"), "{}", done.err);
+    check("64MiB").expect(0);
+}
+
 #[test]
 fn a_budget_that_ends_gives_undecided_and_never_a_pass() {
     let dir = tempfile::tempdir().unwrap();

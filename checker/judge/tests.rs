@@ -76,3 +76,28 @@ fn what_an_exact_method_finds_is_a_verdict_only_where_the_verifier_accepts_it() 
     assert_eq!(caught.method, "search");
     assert!(matches!(caught.verdict, Verdict::Valid(_)) && caught.disagreement.is_some());
 }
+
+/// Before anything is decoded: neither takes more time with a longer history, nor memory.
+#[test]
+fn where_nothing_is_left_to_spend_nothing_is_looked_at() {
+    let mut lines = String::new();
+    for i in 0..1_000 {
+        for kind in ["invoke", "ok"] {
+            lines += &format!("{{\"process\":0,\"type\":\"{kind}\",\"f\":\"write\",\"value\":{}}}\n", i % 3);
+        }
+    }
+    let bytes = Box::new(std::io::Cursor::new(lines));
+    let mut history = history::read("h", bytes, &Default::default()).expect("a history");
+    let spec = Spec::new(crate::ModelName::Register, history.source.format);
+    for (stopped, bytes, reason) in [(true, 1 << 30, "stopped"), (false, 10_000, "memory limit")] {
+        for property in [Property::Linearizable, Property::Sequential] {
+            let (stop, states) = (AtomicBool::new(stopped), AtomicU64::new(0));
+            let limits = Limits { stop: &stop, bytes, threads: 1, states: &states, progress: None };
+            let judged = judge(&mut history, &spec, property, &limits).expect("a judgement");
+            assert_eq!(judged.judgement.answer, Answer::Undecided);
+            let object = &judged.judgement.objects[0];
+            assert!(object.reason.starts_with(reason), "{}", object.reason);
+            assert_eq!((object.ops, object.method.as_str()), (1_000, "none"));
+        }
+    }
+}

@@ -161,3 +161,18 @@ fn damage_with_a_right_checksum_is_found_or_harmless() {
     }
     assert!(survived > 0, "some changes only change a value");
 }
+
+/// Whoever asks for less memory than its operations take reads the file, and is told how far that came.
+#[test]
+fn a_cache_of_more_than_may_be_kept_is_not_used() {
+    let history = read(
+        (0..100)
+            .flat_map(|i| ["invoke", "ok"].map(|kind| (i, kind)))
+            .map(|(i, kind)| format!("{{\"process\":0,\"type\":\"{kind}\",\"f\":\"write\",\"value\":{i}}}\n"))
+            .collect::<String>(),
+    );
+    let bytes = written(&history, &ReadOptions::default());
+    let within = |memory| ReadOptions { memory: Some(memory), ..ReadOptions::default() };
+    assert!(read_back(&bytes, &within(1 << 20)).is_ok());
+    assert!(matches!(read_back(&bytes, &within(4_000)), Err(CacheError::Stale)));
+}

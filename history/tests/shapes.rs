@@ -3,7 +3,7 @@
 mod common;
 
 use common::{faults, ops, read, read_with, refused};
-use history::{Event, Kind, NEVER, Order, Outcome, ReadOptions, pair};
+use history::{Event, Kind, NEVER, Order, Outcome, ReadError, ReadOptions, pair};
 
 const LOG: &str = "INFO  jepsen.util - 16\t:invoke\t:read\tnil
 INFO  jepsen.util - 3   :invoke :write  2
@@ -180,4 +180,27 @@ fn an_unfinished_last_event_is_dropped_only_on_request() {
     assert_eq!(read(whole).ops.len(), 1);
     let wrong = refused(format!("{whole}\n{{\"process\":0]"), &truncated);
     assert_eq!(wrong, "h:2:13: expected `,` or `}`, found `]`");
+}
+
+/// One that fits is read as if there were no limit.
+#[test]
+fn reading_ends_where_the_history_takes_more_memory_than_it_may() {
+    let lines: String = (0..20_000)
+        .flat_map(|i| [("invoke", 2 * i), ("ok", 2 * i + 1)].map(|(kind, time)| (i, kind, time)))
+        .map(|(i, kind, time)| {
+            format!("{{\"process\":0,\"time\":{time},\"type\":\"{kind}\",\"f\":\"write\",\"value\":{i}}}\n")
+        })
+        .collect();
+    for order in [Order::Line, Order::Time] {
+        let options =
+            |memory| ReadOptions { memory: Some(memory), order: Some(order), ..ReadOptions::default() };
+        let history = read_with(lines.clone(), &options(16 << 20)).expect("it fits");
+        assert_eq!(history.ops.len(), 20_000);
+        let Err(ReadError::TooLarge { file, line, limit }) = read_with(lines.clone(), &options(1 << 20))
+        else {
+            panic!("{order:?}: 20 000 operations of 80 bytes in 1 MiB")
+        };
+        assert_eq!((file.as_str(), limit), ("h", 1 << 20));
+        assert!((5_000..40_000).contains(&line), "{order:?}: line {line}");
+    }
 }

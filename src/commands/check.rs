@@ -100,7 +100,13 @@ pub fn one(
         Parts::None => None,
         Parts::TooLarge(why) => Some(why),
     };
-    let mut subject = Subject::open(path, &args.read)?;
+    let memory = args.question.limits.memory.0;
+    let mut subject = Subject::open(path, &args.read, Some(memory)).map_err(|failure| match &too_large {
+        Some(why) if failure.code == exit::UNDECIDED => {
+            Failure::new(failure.code, format!("{failure} ({why})"))
+        }
+        Some(_) | None => failure,
+    })?;
     if let Some(why) = too_large {
         let said = format!("the history may take more memory than --memory allows: {why}");
         subject.history.warnings.push(said);
@@ -182,7 +188,8 @@ fn one_shard(args: &CheckArgs, shard: Shard, output: &Path, signals: &Signals) -
     if args.report.is_some() || args.certificate.is_some() {
         return Err(Failure::usage("--shard writes no report and no certificate; `perjury merge` can"));
     }
-    let (mut subject, bytes) = Subject::open_hashed(path, &args.read, Some(shard))?;
+    let (mut subject, bytes) =
+        Subject::open_hashed(path, &args.read, Some(shard), Some(args.question.limits.memory.0))?;
     let mut question = subject.question(&args.question)?;
     shards::splits(&question, "--shard")?;
     // The others are for whoever has the whole history.

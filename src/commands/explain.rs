@@ -28,7 +28,7 @@ pub fn run(args: &ExplainArgs, signals: &Signals) -> Result<u8, Failure> {
         failure.code = exit::USAGE;
         return Err(failure);
     }
-    let mut subject = Subject::open(path, &args.read)?;
+    let mut subject = Subject::open(path, &args.read, Some(args.question.limits.memory.0))?;
     let mut question = subject.question(&args.question)?;
     question.every = true;
     let background = subject.background();

@@ -48,7 +48,7 @@ pub fn run(args: &MergeArgs, signals: &Signals) -> Result<u8, Failure> {
                 allow_truncated: whole.read().allow_truncated,
                 no_cache: true,
             };
-            let (mut subject, bytes) = Subject::open_hashed(path, &read, None)?;
+            let (mut subject, bytes) = Subject::open_hashed(path, &read, None, None)?;
             if bytes != whole.bytes() {
                 return Err(Failure::new(
                     exit::HISTORY,

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 /// Writes the page and prints its path. A run that was judged is drawn from its results; anything else is judged first.
 pub fn run(args: &ReportArgs, signals: &Signals) -> Result<u8, Failure> {
-    let mut subject = Subject::open(&args.what, &args.read)?;
+    let mut subject = Subject::open(&args.what, &args.read, None)?;
     let results = match subject.run.as_ref().and_then(Run::results) {
         Some(results) => results,
         None => {

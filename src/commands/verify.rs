@@ -34,7 +34,7 @@ pub fn run(args: &VerifyArgs) -> Result<u8, Failure> {
         allow_truncated: certificate.read.allow_truncated,
         no_cache: true,
     };
-    let mut history = Subject::open(&args.history, &read)?.history;
+    let mut history = Subject::open(&args.history, &read, None)?.history;
     let refuse = |why: String| {
         show::out(&format!("refused: {file}: {why}\n"));
         Ok(exit::VIOLATED)

@@ -23,12 +23,22 @@ pub struct Planned {
 /// Faults of all kinds that are `wanted` in a run of `time_limit`, `interval` apart on average, each in force for about as long, some
 /// for half again, so that several overlap. Every kind comes once before any comes twice; if there is not enough time
 /// for that at the interval, they come faster.
-pub fn plan(wanted: &[Wanted], interval: Duration, time_limit: Duration, seed: u64) -> Vec<Planned> {
+///
+/// Of `nodes` that are one alone, nobody serves while a fault is in force: there they are a third as long, so that something
+/// is served between them.
+pub fn plan(
+    wanted: &[Wanted],
+    nodes: usize,
+    interval: Duration,
+    time_limit: Duration,
+    seed: u64,
+) -> Vec<Planned> {
     let mut planned: Vec<Planned> = Vec::new();
     if wanted.is_empty() || interval.is_zero() {
         return planned;
     }
     let mut dice = Dice::new(seed);
+    let share = if nodes == 1 { 1.0 / 3.0 } else { 1.0 };
     let limit = time_limit.as_secs_f64();
     // A quiet start, to see what the cluster does unhurt; and time to mend everything before the last reads.
     let first = (0.05 * limit).min(2.0);
@@ -43,7 +53,7 @@ pub fn plan(wanted: &[Wanted], interval: Duration, time_limit: Duration, seed: u
         }
         let Some(next) = bag.pop() else { break };
         let nth = planned.iter().filter(|p| p.wanted == *next).count();
-        let length = Duration::from_secs_f64(gap * dice.between(0.8, 1.5));
+        let length = Duration::from_secs_f64(gap * share * dice.between(0.8, 1.5));
         let (at_time, seed) = (Duration::from_secs_f64(at), dice.any());
         planned.push(Planned { at: at_time, wanted: next.clone(), nth, length, seed });
         // Never less than the mean during the first round: all kinds must come.
@@ -71,7 +81,7 @@ mod tests {
     fn every_kind_comes_in_the_time_for_every_seed() {
         for seed in 0..200 {
             for limit in [5.0, 20.0, 60.0] {
-                let planned = plan(&wanted(&ALL), secs(2.5), secs(limit), seed);
+                let planned = plan(&wanted(&ALL), 5, secs(2.5), secs(limit), seed);
                 for kind in ALL {
                     let p = planned.iter().find(|p| p.wanted.kind == kind);
                     let p = p.unwrap_or_else(|| panic!("seed {seed}, {limit} s: no {kind}"));
@@ -82,15 +92,28 @@ mod tests {
     }
 
     #[test]
+    fn a_single_node_is_left_alone_most_of_the_time() {
+        let of = |nodes| plan(&wanted(&["pause", "kill"]), nodes, secs(2.5), secs(60.0), 7);
+        let share =
+            |planned: Vec<Planned>| planned.iter().map(|p| p.length).sum::<Duration>().as_secs_f64() / 60.0;
+        assert!((0.25..0.5).contains(&share(of(1))), "{}", share(of(1)));
+        assert!(share(of(3)) > 0.8, "{}", share(of(3)));
+        assert_eq!(
+            of(1).iter().map(|p| p.at).collect::<Vec<_>>(),
+            of(3).iter().map(|p| p.at).collect::<Vec<_>>()
+        );
+    }
+
+    #[test]
     fn a_seed_is_a_schedule() {
-        let of = |seed| plan(&wanted(&ALL), secs(2.5), secs(20.0), seed);
+        let of = |seed| plan(&wanted(&ALL), 5, secs(2.5), secs(20.0), seed);
         assert_eq!(of(7), of(7));
         assert_ne!(of(7), of(8));
     }
 
     #[test]
     fn the_mean_distance_is_the_interval() {
-        let planned = plan(&wanted(&["clock"]), secs(2.0), secs(1000.0), 3);
+        let planned = plan(&wanted(&["clock"]), 5, secs(2.0), secs(1000.0), 3);
         assert!((430..570).contains(&planned.len()), "{}", planned.len());
     }
 }

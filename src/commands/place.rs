@@ -15,6 +15,9 @@ use std::time::Duration;
 /// needs a kernel with netem.
 const USUAL: [&str; 4] = ["partition", "pause", "kill", "zombie"];
 
+/// How many clients there are at least, unless told otherwise.
+const CLIENTS_MIN: usize = 6;
+
 /// How long a link of a lab may take at most.
 pub const LINK_DELAY_MAX: Duration = Duration::from_secs(10);
 
@@ -87,7 +90,8 @@ pub fn resolve(args: &TestArgs, system: &dyn System, config: &mut RunConfig) -> 
         ));
     }
     if args.nodes.is_some() || args.lab.is_some() || hosts {
-        config.concurrency = 2 * config.nodes;
+        // Of two clients one may wait for the other's lock, or both for a node that is hurt.
+        config.concurrency = (2 * config.nodes).max(CLIENTS_MIN);
     }
     Ok(())
 }

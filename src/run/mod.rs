@@ -132,7 +132,7 @@ impl RunConfig {
 
     fn schedule(&self) -> Vec<Planned> {
         let seed = Rng::stream(self.seed, "nemesis").any();
-        plan(&self.nemesis, self.nemesis_interval, self.time_limit, seed)
+        plan(&self.nemesis, self.nodes, self.nemesis_interval, self.time_limit, seed)
     }
 }
 

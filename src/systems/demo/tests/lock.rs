@@ -5,7 +5,7 @@ use super::*;
 #[test]
 fn a_holder_that_was_stopped_overwrites_its_successor_unless_the_store_checks_tokens() {
     for fencing in ["off", "on"] {
-        let bench = start("demo-lock", 2, "lock", &[("fencing", fencing), ("ttl-ms", "50")]);
+        let bench = start("demo-lock", 2, "lock", &[("fencing", fencing), ("ttl-ms", "1000")]);
         assert_eq!(bench.cluster().nodes(), ["n1", "n2", "lock", "store"]);
         assert!(bench.running.open(0, 2, soon()).is_err(), "clients talk to holders");
         let pair = |token: i64, value: Value| Value::list([Value::Int(token), value]);

@@ -32,8 +32,7 @@ impl Block {
         let mut text = if self.height > 0 { format!("\x1b[{}A", self.height) } else { String::new() };
         let shown = lines.len().min(rows);
         for line in &lines[..shown] {
-            let line = if self.unicode { line.clone() } else { ascii(line) };
-            let line: String = line.chars().take(width).collect();
+            let line = if self.unicode { cut(line, width, "…") } else { cut(&ascii(line), width, "...") };
             match line.find(if self.unicode { '✗' } else { '!' }).filter(|_| self.color) {
                 Some(at) => text.push_str(&format!("{}\x1b[1;31m{}\x1b[0m", &line[..at], &line[at..])),
                 None => text.push_str(&line),
@@ -103,6 +102,15 @@ pub fn bar(part: u64, whole: u64, width: usize) -> String {
     format!("{}{}", "█".repeat(filled), "░".repeat(width - filled))
 }
 
+/// At most `width` characters, the last of which say that something was left out, if it was.
+fn cut(line: &str, width: usize, more: &str) -> String {
+    if line.chars().count() <= width {
+        return line.to_string();
+    }
+    let room = width.saturating_sub(more.chars().count());
+    line.chars().take(room).chain(more.chars()).take(width).collect()
+}
+
 /// In the characters that every terminal has.
 fn ascii(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
@@ -129,6 +137,15 @@ fn ascii(text: &str) -> String {
 mod tests {
     use super::*;
     use std::sync::{Arc, Mutex};
+
+    #[test]
+    fn a_line_that_is_cut_says_so() {
+        assert_eq!(cut("four", 4, "…"), "four");
+        assert_eq!(cut("fünfe", 4, "…"), "fün…");
+        assert_eq!(cut("fives", 4, "..."), "f...");
+        assert_eq!(cut("fives", 2, "..."), "..");
+        assert_eq!(cut("fives", 0, "…"), "");
+    }
 
     #[derive(Clone, Default)]
     struct Shared(Arc<Mutex<Vec<u8>>>);

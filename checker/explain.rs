@@ -14,6 +14,7 @@ mod classify_numbers;
 mod classify_other;
 mod classify_queue;
 mod classify_transactions;
+mod classify_watch;
 mod edges;
 mod facts;
 mod fingerprint;

@@ -41,6 +41,11 @@
 //! delivery is at least once), `lost-message` (acknowledged, taken by nobody, no taking unanswered, yet passed over, or
 //! missing in a drain), `set-resurrected` (seen by a peek after it was taken), `reordered-message` (first in, first out),
 //! `out-of-turn` (a stack, a priority queue: another was due), `false-empty` (nothing was found while something was in).
+//! Watches: `rewound-watch` (an answer has a revision before the one that it was asked from), `repeated-event` (an answer has
+//! one revision twice, or answers have more revisions of one change than it was written), `reordered-event` (an answer goes
+//! back), `changed-event` (another change than the write of that revision, or than another answer has there), 1–3 by event,
+//! `duplicate-id`, `lost-event` (an answer lacks a revision between its first and its last, or one acknowledged before a
+//! catch-up that ends earlier), `id-went-back` (also a revision that an answer had gone past).
 //! Sums: `lost-update` (two additions found one sum, and none is negative), `counter-out-of-range`, 9, 11.
 //! Ids: `duplicate-id`, `id-went-back`. Semaphores: `permits-exceeded` (those surely got by then, less those that may have
 //! been given back, are more than there are).
@@ -76,7 +81,7 @@ pub fn rank(name: &str) -> usize {
     KINDS.iter().position(|kind| kind.name == name).unwrap_or(KINDS.len())
 }
 
-const KINDS: [Kind; 36] = [
+const KINDS: [Kind; 41] = [
     Kind {
         name: "lost-write",
         sentence: "an acknowledged write disappeared",
@@ -106,6 +111,16 @@ const KINDS: [Kind; 36] = [
                   a second node, and a crash or failover after that.",
         example: "P0  |-enqueue 1: ok-|\n\
                   P1                     |-dequeue → null-|                       1 is gone\n",
+    },
+    Kind {
+        name: "lost-event",
+        sentence: "a watcher was told that it had everything, and an event was missing",
+        meaning: "A watch delivers every change, in order: whoever was told of a later one, or that there are no more, has \
+                  been told of all before. This one lacked a change that had been acknowledged, or that another watcher was \
+                  told of. Usual causes: a watcher that is moved between queues while events are dropped, a snapshot or a \
+                  compaction that skips events, a progress notification that overtakes events.",
+        example: "P0  |-put a 1 → 5-| |-put a 2 → 6-|\n\
+                  P1                                  |-watch from 5 up to 6 → [6: a = 2]-|   where is 5?\n",
     },
     Kind {
         name: "stale-write-accepted",
@@ -252,6 +267,38 @@ const KINDS: [Kind; 36] = [
         example: "P0  |-enqueue 1-|\n\
                   P1                 |-dequeue → 1-|\n\
                   P2                                   |-dequeue → 1-|            a second time\n",
+    },
+    Kind {
+        name: "changed-event",
+        sentence: "a watcher was told of another change than the one that was made at that revision",
+        meaning: "An event carries a revision, and at that revision something else was written, or another watcher was told of \
+                  something else there; or the change was acknowledged with another revision. Usual causes: members whose \
+                  revisions have come apart, events that are read from a store which was restored meanwhile.",
+        example: "P0  |-put a 1 → 5-|\n\
+                  P1                   |-watch from 5 up to 5 → [5: a = 2]-|      that was 1\n",
+    },
+    Kind {
+        name: "rewound-watch",
+        sentence: "a watch went back in time",
+        meaning: "It was asked to go on from a revision and delivered events from before it, which its watcher may have had \
+                  already and acted on. Usual causes: a member that was restored from a snapshot and serves its watchers from \
+                  there, a watch at a revision that the member has not reached yet.",
+        example: "P0  |-watch from 9 up to 10 → [7: a = 1, 10: a = 3]-|           it had asked for 9 and later\n",
+    },
+    Kind {
+        name: "repeated-event",
+        sentence: "an event was delivered twice",
+        meaning: "One watch was told of one revision twice, or one change came with more revisions than it was written. Usual \
+                  causes: events that are sent again after a slow watcher was moved to another queue, a client that resumes at \
+                  the wrong revision and hides it, a write that took effect twice.",
+        example: "P0  |-watch from 5 up to 6 → [5: a = 1, 5: a = 1, 6: a = 2]-|\n",
+    },
+    Kind {
+        name: "reordered-event",
+        sentence: "a watch delivered events out of order",
+        meaning: "Revisions within one watch went back. Usual causes: two queues that serve one watcher, a member that was \
+                  restored from an older state while it was watched.",
+        example: "P0  |-watch from 5 up to 7 → [6: a = 2, 5: a = 1, 7: a = 3]-|\n",
     },
     Kind {
         name: "set-resurrected",

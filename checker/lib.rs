@@ -78,6 +78,7 @@ pub mod spec;
 pub mod testing;
 pub mod verdict;
 pub mod versioned;
+pub mod watch;
 
 #[doc(hidden)]
 pub use cells::Columns;

@@ -84,7 +84,8 @@ pub(crate) fn build_until<M: Specified>(
         | ModelName::Stack
         | ModelName::PriorityQueue
         | ModelName::Delivery
-        | ModelName::Semaphore => by_key(history),
+        | ModelName::Semaphore
+        | ModelName::Watch => by_key(history),
     };
     let processes: Arc<[i64]> = history.processes.clone().into();
     let model = M::setup(&mut Setup { spec, values: &mut history.values, processes: &processes })

@@ -131,11 +131,13 @@ pub enum ModelName {
     ElementSet,
     /// [`crate::semaphore::Semaphore`].
     Semaphore,
+    /// [`crate::watch::Watch`].
+    Watch,
 }
 
 impl ModelName {
     /// All of them, in the order of the table in `docs/architecture.md`.
-    pub fn all() -> [ModelName; 22] {
+    pub fn all() -> [ModelName; 23] {
         use ModelName::*;
         [
             Register,
@@ -160,6 +162,7 @@ impl ModelName {
             Mutex,
             Semaphore,
             Lock,
+            Watch,
         ]
     }
 
@@ -188,6 +191,7 @@ impl ModelName {
             ModelName::Delivery => "delivery",
             ModelName::ElementSet => "element-set",
             ModelName::Semaphore => "semaphore",
+            ModelName::Watch => "watch",
         }
     }
 
@@ -228,6 +232,9 @@ impl ModelName {
                 "At-least-once delivery: nothing confirmed is missing after a drain, nothing comes that was not sent."
             }
             ModelName::ElementSet => "A set with add, remove and contains, judged element by element.",
+            ModelName::Watch => {
+                "Changes with growing revisions, and watches that are told of all of them from a revision on, in order."
+            }
             ModelName::Semaphore => "Permits that are acquired and released; --initial says how many.",
         }
     }
@@ -253,6 +260,7 @@ impl ModelName {
             ModelName::Delivery => &["enqueue", "dequeue", "drain"],
             ModelName::ElementSet => &["add", "remove", "contains"],
             ModelName::Semaphore => &["acquire", "release"],
+            ModelName::Watch => &["put", "delete", "watch", "catch-up"],
         }
     }
 
@@ -266,7 +274,8 @@ impl ModelName {
             | ModelName::MonotonicIds
             | ModelName::Bag
             | ModelName::Delivery
-            | ModelName::Semaphore => true,
+            | ModelName::Semaphore
+            | ModelName::Watch => true,
             ModelName::Register
             | ModelName::CasRegister
             | ModelName::MultiRegister
@@ -304,6 +313,7 @@ impl ModelName {
             ModelName::PriorityQueue | ModelName::Delivery => Some("the empty queue"),
             ModelName::ElementSet => Some("the empty set"),
             ModelName::Semaphore => Some("1 permit, not taken"),
+            ModelName::Watch => Some("no changes"),
         }
     }
 }
@@ -399,7 +409,8 @@ fn another_reading(history: &History, model: ModelName) -> Option<&'static str> 
         | ModelName::PriorityQueue
         | ModelName::Delivery
         | ModelName::ElementSet
-        | ModelName::Semaphore => None,
+        | ModelName::Semaphore
+        | ModelName::Watch => None,
     }
 }
 
@@ -496,6 +507,10 @@ macro_rules! with_model {
             }
             $crate::ModelName::Semaphore => {
                 type $M = $crate::semaphore::Semaphore;
+                $body
+            }
+            $crate::ModelName::Watch => {
+                type $M = $crate::watch::Watch;
                 $body
             }
         }

@@ -218,6 +218,36 @@ pub fn alphabet(model: ModelName) -> Vec<Content> {
                 }
             }
         }
+        ModelName::Watch => {
+            let change = |name: &str, value: &Value| pair(&Value::text(name), value);
+            for (value, revision) in [(&one, 1), (&one, 2), (&two, 2)] {
+                contents.add("put", change("a", value), Value::Int(revision), Outcome::Ok);
+            }
+            contents.add("put", change("a", &one), Value::Null, Outcome::Info);
+            contents.add("put", change("a", &two), Value::Null, Outcome::Fail);
+            contents.add("delete", "a".into(), Value::Int(3), Outcome::Ok);
+            contents.add("delete", "a".into(), Value::Null, Outcome::Ok);
+            contents.add("delete", "a".into(), Value::Null, Outcome::Info);
+            let event =
+                |revision, value: &Value| Value::list([Value::Int(revision), "a".into(), value.clone()]);
+            for (from, upto, events) in [
+                (1, 1, vec![event(1, &one)]),
+                (1, 2, vec![event(2, &one)]),
+                (1, 2, vec![event(1, &one), event(2, &two)]),
+                (1, 3, vec![event(2, &two), event(3, &null)]),
+                (2, 3, vec![event(3, &null)]),
+                (2, 2, vec![event(1, &one)]),
+                (1, 2, Vec::new()),
+            ] {
+                let answer = pair(&Value::Int(upto), &Value::list(events));
+                if upto < 3 {
+                    contents.add("catch-up", Value::Int(from), answer.clone(), Outcome::Ok);
+                }
+                contents.add("watch", Value::Int(from), answer, Outcome::Ok);
+            }
+            contents.add("watch", null.clone(), pair(&one, &list(&[])), Outcome::Ok);
+            contents.add("watch", null, Value::Null, Outcome::Fail);
+        }
         ModelName::Semaphore => {
             for f in ["acquire", "release"] {
                 contents.writes(f, &[Value::Null]);

@@ -25,6 +25,7 @@ mod set;
 #[cfg(test)]
 mod simulate;
 mod versioned_register;
+mod watch;
 mod workload;
 
 pub use combine::{

@@ -28,6 +28,10 @@ pub(crate) enum Answers {
     Lock,
     /// Queues: first in, first out.
     Queues,
+    /// A store that tells its watchers of every change.
+    Watched,
+    /// The same, whose watchers are never told of anything.
+    Deaf,
 }
 
 const MS: i64 = 1_000_000;
@@ -96,6 +100,30 @@ fn answer(answers: Answers, registers: &mut HashMap<Option<Value>, Value>, call:
                 _ => Value::list(std::mem::take(&mut waiting)),
             };
             *queue = Value::list(waiting);
+            Completion::ok(value)
+        }
+        Answers::Watched | Answers::Deaf => {
+            let log = registers.entry(None).or_insert(Value::Null);
+            let mut events: Vec<Value> = log.as_list().unwrap_or_default().to_vec();
+            let revision = events.len() as i64 + 1;
+            let value = match (call.f.as_str(), call.value.as_list()) {
+                ("put", Some([name, value])) => {
+                    events.push(Value::list([Value::Int(revision), name.clone(), value.clone()]));
+                    Value::Int(revision)
+                }
+                ("delete", _) => {
+                    events.push(Value::list([Value::Int(revision), call.value.clone(), Value::Null]));
+                    Value::Int(revision)
+                }
+                _ => {
+                    let hears = matches!(answers, Answers::Watched);
+                    let from = call.value.as_int().unwrap_or(if hears { revision } else { 1 });
+                    let told = events.iter().skip(from as usize - 1).filter(|_| hears).cloned();
+                    let upto = if hears { revision - 1 } else { from - 1 };
+                    Value::list([Value::Int(upto), Value::list(told)])
+                }
+            };
+            *log = Value::list(events);
             Completion::ok(value)
         }
         Answers::Lock => {

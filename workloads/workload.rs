@@ -89,6 +89,7 @@ pub fn all() -> &'static [&'static dyn Workload] {
         &crate::queue::Queue,
         &crate::delivery::Delivery,
         &crate::counter::Counter,
+        &crate::watch::Watch,
     ]
 }
 

@@ -35,6 +35,7 @@ mod stacked;
 mod stretches;
 mod sums;
 mod versions;
+mod watched;
 mod zones;
 
 pub(crate) use appends::{Text, appends};
@@ -55,6 +56,7 @@ pub(crate) use ranks::by_rank;
 pub(crate) use stacked::{stack, stack_heard_of};
 pub(crate) use sums::{Summed, sums};
 pub(crate) use versions::{Said, versions};
+pub(crate) use watched::{Watched, watched};
 pub(crate) use zones::Zones;
 
 /// What a method found about the operations of one object.

@@ -28,11 +28,12 @@ enum Word {
     FetchAdd,
     AddFetch,
     Generate,
+    Watch,
     Acquire,
     Release,
 }
 
-const NAMES: [(&str, Word); 25] = [
+const NAMES: [(&str, Word); 28] = [
     ("read", Word::Read),
     ("get", Word::Read),
     ("write", Word::Put),
@@ -44,6 +45,9 @@ const NAMES: [(&str, Word); 25] = [
     ("cas", Word::Cas),
     ("append", Word::Append),
     ("remove", Word::Remove),
+    ("delete", Word::Remove),
+    ("watch", Word::Watch),
+    ("catch-up", Word::Watch),
     ("contains", Word::Contains),
     ("txn", Word::Txn),
     ("dequeue", Word::Take),
@@ -128,6 +132,7 @@ impl Words {
                 say(op.key, happened, Act::Number(id, Made::Here));
             }
             Family::Ids => {}
+            Family::Watch => told.watch(word, &mut say),
         }
     }
 
@@ -303,6 +308,22 @@ impl Answered<'_> {
                 say(op.key, self.happened, Act::Changed);
             }
             _ => {}
+        }
+    }
+
+    fn watch(&self, word: Word, say: &mut impl FnMut(ValueId, Happened, Act)) {
+        let op = self.op;
+        let act = match word {
+            Word::Watch if self.answered() => return say(op.key, Happened::Yes, Act::Watched(op.output)),
+            Word::Put => Act::Put(op.input),
+            Word::Remove => Act::Removed(op.input),
+            _ => return,
+        };
+        // Where there was nothing to delete, nothing happened.
+        let nothing = self.answered() && op.output == ValueId::NULL;
+        say(op.key, if nothing { Happened::No } else { self.happened }, act);
+        if let Some(revision) = self.number(op.output).filter(|_| self.answered()) {
+            say(op.key, self.happened, Act::Number(revision, Made::Here));
         }
     }
 

@@ -45,6 +45,7 @@ pub(crate) fn classify(scene: &Scene<'_>, graph: &Graph, circle: Option<&Circle>
         Family::Lock => super::classify_other::lock(scene),
         Family::Permits => super::classify_other::permits(scene),
         Family::Ids => super::classify_numbers::ids(scene),
+        Family::Watch => super::classify_watch::watch(scene),
     };
     found.unwrap_or(Finding { victim: None, ..Finding::new("generic", 0, None) })
 }
@@ -120,7 +121,7 @@ pub(crate) fn never_put(scene: &Scene<'_>, at: usize, key: ValueId, value: Value
 }
 
 /// Who was told that a write failed.
-fn refusal(scene: &Scene<'_>, op: &Op) -> String {
+pub(super) fn refusal(scene: &Scene<'_>, op: &Op) -> String {
     let who = super::scene::client(scene.history, op);
     let error = match op.error {
         ValueId::NULL => String::new(),

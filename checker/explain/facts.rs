@@ -25,6 +25,8 @@ pub(crate) enum Family {
     Permits,
     /// Ids are handed out.
     Ids,
+    /// Changes have revisions, and are told to whoever watches.
+    Watch,
 }
 
 impl Family {
@@ -48,6 +50,7 @@ impl Family {
             ModelName::Mutex | ModelName::Lock => Family::Lock,
             ModelName::Semaphore => Family::Permits,
             ModelName::UniqueIds | ModelName::MonotonicIds => Family::Ids,
+            ModelName::Watch => Family::Watch,
         }
     }
 }
@@ -67,6 +70,7 @@ pub(crate) fn noun(model: ModelName) -> &'static str {
         Family::Lock => "the lock",
         Family::Permits => "the semaphore",
         Family::Ids => "the generator",
+        Family::Watch => "the store",
     }
 }
 
@@ -127,6 +131,8 @@ pub(crate) enum Act {
     Released(ValueId),
     /// The resource behind a lock let this `[token, value]` in.
     Guarded(ValueId),
+    /// It was told these changes.
+    Watched(ValueId),
 }
 
 /// Where a number comes from that an operation was told.
@@ -150,7 +156,8 @@ impl Act {
             | Act::Number(..)
             | Act::Sum(_)
             | Act::Acquired(_)
-            | Act::Guarded(_) => true,
+            | Act::Guarded(_)
+            | Act::Watched(_) => true,
             Act::Put(_)
             | Act::Passed(_)
             | Act::Changed
@@ -178,7 +185,8 @@ impl Act {
             | Act::Told(..)
             | Act::At(..)
             | Act::Number(_, Made::Before)
-            | Act::Sum(_) => false,
+            | Act::Sum(_)
+            | Act::Watched(_) => false,
         }
     }
 }

@@ -21,6 +21,7 @@ pub(crate) fn reasons(scene: &Scene<'_>) -> (Graph, Option<Circle>) {
         Family::Set | Family::Log => set(scene),
         Family::Queue => queue(scene),
         Family::Lock => lock(scene),
+        Family::Watch => watch(scene),
         Family::Counter | Family::Permits | Family::Ids => {
             let mut graph = base(scene);
             numbered(scene, &mut graph);
@@ -77,6 +78,37 @@ fn set(scene: &Scene<'_>) -> (Graph, Option<Circle>) {
 /// Whether a read of all members saw `element`.
 fn contains(scene: &Scene<'_>, read: Fact, element: ValueId) -> bool {
     super::classify_elements::holds(scene, &read, element) == Some(true)
+}
+
+/// Watches: who was told of a change comes after whoever made it, and so does who had everything up to a later one; who
+/// did not have it, though it was told everything there, comes before.
+fn watch(scene: &Scene<'_>) -> (Graph, Option<Circle>) {
+    let mut graph = base(scene);
+    numbered(scene, &mut graph);
+    let written = super::classify_watch::writes(scene);
+    for answer in super::classify_watch::answers(scene) {
+        for write in &written {
+            let (Some(made), Some(revision)) = (write.at, write.revision) else { continue };
+            let (a, w) = (scene.label(answer.at), scene.label(made));
+            if answer.has(revision) {
+                let text = format!("{a} was told of revision {revision}, which {w} made");
+                graph.add(made, answer.at, Why::Read, Vec::new(), text);
+            } else if answer.upto >= revision {
+                let text = format!(
+                    "{a} was told of everything up to {}, and {w} made {revision}: revisions only grow",
+                    answer.upto
+                );
+                graph.add(made, answer.at, Why::Version, Vec::new(), text);
+            }
+            if !answer.has(revision) && (answer.covers(revision) || answer.all && revision > answer.upto) {
+                let all = if answer.all { "everything" } else { "everything there" };
+                let text = format!("{a} was told of {all}, and not of revision {revision}, which {w} made");
+                graph.add(answer.at, made, Why::Initial, Vec::new(), text);
+            }
+        }
+    }
+    let circle = saturate(&mut graph, scene, |_| false);
+    (graph, circle)
 }
 
 /// Numbers that only grow say who came first: whoever was told the smaller one, and of one number who made it.

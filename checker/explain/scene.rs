@@ -76,7 +76,7 @@ impl<'a> Scene<'a> {
         match self.reading.family {
             Family::Register | Family::Queue => true,
             Family::Set | Family::Log | Family::Counter => false,
-            Family::Lock | Family::Permits | Family::Ids => false,
+            Family::Lock | Family::Permits | Family::Ids | Family::Watch => false,
         }
     }
 

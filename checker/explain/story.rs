@@ -53,7 +53,9 @@ fn first(scene: &Scene<'_>, finding: &Finding, victim: usize, texts: &[String]) 
     let did = past(scene, victim, texts, false);
     let Some(witness) = finding.witness else {
         return match finding.kind {
-            "phantom-value" => format!("{opening}, {who} {did}, which nobody ever wrote."),
+            "phantom-value" if scene.reading.family != Family::Watch => {
+                format!("{opening}, {who} {did}, which nobody ever wrote.")
+            }
             "phantom-message" => format!("{opening}, {who} {did}, which nobody ever put in with success."),
             "read-of-future" => format!("{opening}, {who} {did}, before anyone had sent it."),
             _ => format!("{opening}, {who} {did}."),
@@ -69,7 +71,10 @@ fn first(scene: &Scene<'_>, finding: &Finding, victim: usize, texts: &[String]) 
         | "not-read-your-writes"
         | "set-resurrected"
         | "false-empty"
-        | "out-of-turn" => {
+        | "out-of-turn"
+        | "lost-event"
+        | "changed-event"
+        | "repeated-event" => {
             let it = if same { "it had itself".to_string() } else { format!("{other} had") };
             format!("{opening}, {who} {did}, although {it} {done}{}.", acknowledged(scene, witness, &gap))
         }
@@ -279,6 +284,17 @@ fn past(scene: &Scene<'_>, position: usize, texts: &[String], perfect: bool) -> 
             };
             format!("appended {}{in_key}{}{place}", scene.value(op.input), node("through"))
         }
+        (Family::Watch, "put" | "delete") => {
+            let (did, made) = texts[position].split_once(" → ").unwrap_or((&texts[position], ""));
+            let did = did.replacen("delete ", "deleted ", 1);
+            let made = if made.is_empty() { String::new() } else { format!(" as {made}") };
+            format!("{did}{made}{in_key}{}", node("through"))
+        }
+        (Family::Watch, "watch" | "catch-up") => {
+            let told = if perfect { "been told" } else { "was told" };
+            let (_, which) = texts[position].split_once(' ').unwrap_or(("", ""));
+            format!("{told} of the changes{in_key} {}{}", which.replacen(" →", ":", 1), node("by"))
+        }
         (Family::Ids, "generate") => {
             let given = if perfect { "been given" } else { "was given" };
             format!("{given} {}{}", scene.value(op.output), node("by"))
@@ -326,6 +342,8 @@ fn via(scene: &Scene<'_>, position: usize, word: &str) -> String {
 fn preposition(f: &str) -> &'static str {
     match f {
         "enqueue" | "insert" => "into",
+        "put" | "delete" => "in",
+        "watch" | "catch-up" => "of",
         "dequeue" | "pop" | "delete-min" | "read" => "from",
         "peek" => "in",
         "add" | "append" => "to",

@@ -25,6 +25,8 @@ mod locks;
 mod messages;
 #[path = "exact_agrees/models.rs"]
 mod models;
+#[path = "exact_agrees/watches.rs"]
+mod watches;
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().and_then(|text| text.parse().ok())

@@ -350,6 +350,33 @@ fn a_semaphore_gives_out_no_more_permits_than_it_has() {
 }
 
 #[test]
+fn a_watch_is_told_of_every_change_from_where_it_began() {
+    let watch = spec(ModelName::Watch);
+    let store = "P0 |-put([11,1])=5-|  |-put([12,2])=7-|  |-delete(11)=8-|  ";
+    let all = "[[5,11,1],[7,12,2],[8,11,null]]";
+    holds(&watch, &format!("{store}|-watch(1)=[8,{all}]-|  |-watch(9)=[9,[]]-|  |-catch-up(2)=[8,{all}]-|"));
+    // It may lag behind, begin anywhere, or be told that what it asks for is gone.
+    holds(&watch, &format!("{store}|-watch(6)=[7,[[7,12,2]]]-|  |-watch(null)=[8,[[8,11,null]]]-|"));
+    holds(&watch, &format!("{store}|-watch(null)=[8,[]]-|  |-watch(9)=[8,[]]-|"));
+    violated(&watch, &format!("{store}|-watch(1)=[8,[[5,11,1],[8,11,null]]]-|"));
+    violated(&watch, &format!("{store}|-watch(null)=[8,[[5,11,1],[8,11,null]]]-|"));
+    violated(&watch, &format!("{store}|-catch-up(1)=[7,[[5,11,1],[7,12,2]]]-|"));
+    violated(&watch, &format!("{store}|-watch(6)=[8,{all}]-|"));
+    violated(&watch, &format!("{store}|-watch(7)=[7,[[7,12,3]]]-|"));
+    // Of three deletes two may have happened, and nothing was there for one that was told so.
+    let unheard =
+        "P1 |-delete(11)-~\n P2 |-delete(11)-~\n P3 |-delete(11)-~\n P0 |-put([11,1])=5-|  |-delete(12)-|  ";
+    holds(&watch, &format!("{unheard}|-watch(5)=[9,[[5,11,1],[6,11,null],[9,11,null]]]-|"));
+    violated(
+        &watch,
+        &format!("{unheard}|-watch(1)=[9,[[3,11,null],[5,11,1],[6,11,null],[8,11,null],[9,11,null]]]-|"),
+    );
+    refused(&watch, "P0 |-put([11,null])=1-|", "null");
+    refused(&watch, "P0 |-put([11,1])-|", "revision");
+    refused(&watch, "P0 |-watch(1)=[1]-|", "[upto,");
+}
+
+#[test]
 fn what_only_a_person_can_know_is_asked_for() {
     let model = |drawn: &str| auto_model(&sketch(drawn));
     for (drawn, taken) in [
@@ -360,6 +387,8 @@ fn what_only_a_person_can_know_is_asked_for() {
         ("P0 |-insert(1)-|", ModelName::PriorityQueue),
         ("P0 |-enqueue(1)-|  |-drain(null)=[1]-|", ModelName::Delivery),
         ("P0 |-add(1)=true-|  |-contains(1)=true-|", ModelName::ElementSet),
+        ("P0 |-put([11,1])=1-|  |-watch(1)=[1,[[1,11,1]]]-|", ModelName::Watch),
+        ("P0 |-put(1)-|", ModelName::Kv),
     ] {
         let (model, assumed) = model(drawn).expect("one model");
         assert_eq!((model, assumed.len()), (taken, 1), "{assumed:?}");

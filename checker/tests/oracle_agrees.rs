@@ -212,4 +212,5 @@ for_each_model! {
     delivery Delivery
     element_set ElementSet
     semaphore Semaphore
+    watch Watch
 }

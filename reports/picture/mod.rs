@@ -492,6 +492,7 @@ fn noun(model: &str) -> &'static str {
         "mutex" | "lock" => "the lock",
         "semaphore" => "the permits",
         "unique-ids" | "monotonic-ids" => "the generator",
+        "watch" => "the store",
         _ => "the object",
     }
 }

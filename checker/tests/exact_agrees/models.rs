@@ -1,7 +1,7 @@
 //! The models that tell an order, and the containers: made along a legal order with every element new, a few answers then
 //! damaged.
 
-use super::{Skeleton, histories, locks, messages};
+use super::{Skeleton, histories, locks, messages, watches};
 use checker::container::{Container, ContainerOp, Discipline};
 use checker::element_set::{ElementF, ElementOp, ElementSet};
 use checker::fetch_add::{FetchAdd, FetchAddOp};
@@ -466,4 +466,5 @@ fn what_is_left_out_of_a_history_cut_short_never_makes_it_illegal() {
     check(ModelName::Semaphore, |rng, s| locks::semaphore(rng, &s, 15, 2));
     check(ModelName::Mutex, |rng, s| locks::mutex(rng, &s, 6));
     check(ModelName::Delivery, messages::delivery);
+    check(ModelName::Watch, watches::watch);
 }

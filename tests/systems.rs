@@ -84,6 +84,23 @@ fn holds(args: &[&str], kinds: &[&str], log: &str) {
 }
 
 #[test]
+fn watches_of_etcd_miss_nothing_and_its_counter_counts_while_members_are_cut_off_stopped_and_killed() {
+    if !able("/usr/bin/etcd", "etcd") {
+        return;
+    }
+    let faults = ["--nemesis", "partition,pause,kill", "--nemesis-interval", "1500ms"];
+    let watch = ["etcd", "watch", "--lab", "3", "--time-limit", "12s", "--with", "progress=500"];
+    holds(&[&watch[..], &faults].concat(), &["partition", "pause", "kill"], "etcd.log");
+    let counter = ["etcd", "counter", "--lab", "3", "--time-limit", "10s"];
+    holds(&[&counter[..], &faults].concat(), &["partition", "pause", "kill"], "etcd.log");
+}
+
+#[test]
+fn a_watch_of_etcd_goes_back_in_time_when_its_member_is_sent_a_snapshot() {
+    casebook(&["etcd-watch"]);
+}
+
+#[test]
 fn one_redis_is_linearizable_while_its_process_is_hurt() {
     if !able("/usr/bin/redis-server", "redis") {
         return;

@@ -362,8 +362,10 @@ mod tests {
 
     fn calls(workers: usize, answers: Answers) -> (Vec<Done>, Vec<Done>) {
         let plan = Watch.plan(&options(workers), 7);
-        let main = simulate(crate::limit(400, plan.main), workers, 3, answers);
-        (main, simulate(plan.last, workers, 3, answers))
+        let whole = crate::phases(vec![Box::new(crate::limit(400, plan.main)), plan.last]);
+        let mut all = simulate(whole, workers, 3, answers);
+        let last = all.split_off(400);
+        (all, last)
     }
 
     #[test]

@@ -118,7 +118,113 @@ impl Connection {
         }
     }
 
+    /// The connection for an answer that does not end, to the request that was sent last.
+    pub fn streamed(self) -> Streamed {
+        Streamed { stream: self.stream, buffer: self.buffer, body: Vec::new(), begun: false, ended: false }
+    }
+
     /// Ends the connection: nothing that is still under way will be heard of.
+    pub fn close(&self) {
+        // One that is broken is as good as closed.
+        let _ = self.stream.shutdown(std::net::Shutdown::Both);
+    }
+}
+
+/// An answer that does not end: what it says comes in lines.
+#[derive(Debug)]
+pub struct Streamed {
+    stream: TcpStream,
+    /// What has arrived and was not taken out of its chunks yet.
+    buffer: Vec<u8>,
+    /// What was said and not taken yet.
+    body: Vec<u8>,
+    /// Whether its head was read.
+    begun: bool,
+    ended: bool,
+}
+
+impl Streamed {
+    /// The next line without its end. After [`NoAnswer::Late`] it may be asked for again; a deadline that is over still
+    /// gives what has arrived.
+    pub fn line(&mut self, deadline: Instant) -> Result<Vec<u8>, NoAnswer> {
+        let mut piece = [0; 16 << 10];
+        loop {
+            while self.unpack().map_err(NoAnswer::Broken)? {}
+            if let Some(end) = self.body.iter().position(|&byte| byte == b'\n') {
+                let rest = self.body.split_off(end + 1);
+                let mut line = std::mem::replace(&mut self.body, rest);
+                line.truncate(end);
+                return Ok(line);
+            }
+            if self.ended {
+                return Err(NoAnswer::Broken("the server has ended the stream".into()));
+            }
+            if self.buffer.len() + self.body.len() > ANSWER_MAX {
+                return Err(NoAnswer::Broken(format!("a line of more than {ANSWER_MAX} bytes")));
+            }
+            let broken = |e: io::Error| NoAnswer::Broken(e.to_string());
+            self.stream.set_read_timeout(Some(left(deadline))).map_err(broken)?;
+            match self.stream.read(&mut piece) {
+                Ok(0) => return Err(NoAnswer::Broken("the connection was closed".into())),
+                Ok(n) => self.buffer.extend_from_slice(&piece[..n]),
+                Err(e) => match e.kind() {
+                    ErrorKind::WouldBlock | ErrorKind::TimedOut => return Err(NoAnswer::Late),
+                    ErrorKind::Interrupted => {}
+                    _ => return Err(broken(e)),
+                },
+            }
+        }
+    }
+
+    /// Takes the head, or one chunk, out of what has arrived; whether there was one.
+    fn unpack(&mut self) -> Result<bool, String> {
+        if self.ended {
+            return Ok(false);
+        }
+        if !self.begun {
+            let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
+            let mut response = httparse::Response::new(&mut headers);
+            let begin = match response.parse(&self.buffer) {
+                Ok(httparse::Status::Complete(begin)) => begin,
+                Ok(httparse::Status::Partial) => return Ok(false),
+                Err(e) => return Err(format!("not an answer of HTTP: {e}")),
+            };
+            let chunked = response.headers.iter().any(|h| {
+                h.name.eq_ignore_ascii_case("transfer-encoding") && h.value.eq_ignore_ascii_case(b"chunked")
+            });
+            match response.code {
+                Some(200) if chunked => {}
+                Some(200) => return Err("an answer that is no stream".into()),
+                code => {
+                    let said = String::from_utf8_lossy(&self.buffer[begin..]);
+                    return Err(format!("status {}: {}", code.unwrap_or(0), said.trim()));
+                }
+            }
+            self.buffer.drain(..begin);
+            self.begun = true;
+        }
+        let (head, size) = match httparse::parse_chunk_size(&self.buffer) {
+            Ok(httparse::Status::Complete((head, size))) => (head, size as usize),
+            Ok(httparse::Status::Partial) => return Ok(false),
+            Err(_) => return Err("a chunk without a size".into()),
+        };
+        if size == 0 {
+            self.ended = true;
+            return Ok(false);
+        }
+        let Some(end) = head.checked_add(size).filter(|end| end.saturating_add(2) <= self.buffer.len())
+        else {
+            return Ok(false);
+        };
+        if &self.buffer[end..end + 2] != b"\r\n" {
+            return Err("a chunk longer than its size".into());
+        }
+        self.body.extend_from_slice(&self.buffer[head..end]);
+        self.buffer.drain(..end + 2);
+        Ok(true)
+    }
+
+    /// Ends the connection.
     pub fn close(&self) {
         // One that is broken is as good as closed.
         let _ = self.stream.shutdown(std::net::Shutdown::Both);

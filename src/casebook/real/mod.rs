@@ -3,6 +3,7 @@
 //! A file for each system; what each case sets up, and why its verdict follows, is told in `docs/casebook-real.md`.
 
 mod etcd;
+mod etcd_watch;
 mod galera;
 mod nats;
 mod postgres;
@@ -28,6 +29,8 @@ pub fn cases() -> &'static [Case] {
         etcd::ETCD_LINEARIZABLE,
         etcd::ETCD_LOCK,
         etcd::ETCD_LOCK_FENCED,
+        etcd_watch::ETCD_WATCH,
+        etcd_watch::ETCD_WATCH_RESUMED,
         zookeeper::ZOOKEEPER_SYNC_ZOMBIE,
         zookeeper::ZOOKEEPER_READS,
         zookeeper::ZOOKEEPER_CAS,

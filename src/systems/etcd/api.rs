@@ -36,6 +36,12 @@ enum Reading {
     Put(Value),
     /// Whether the version was the expected one; version and value that stood there instead.
     ComparedVersion(Value),
+    /// How often keys were put, all together.
+    Puts,
+    /// The revision that the change made; none, if it changed nothing.
+    Revision,
+    /// How far the store has counted.
+    Current,
 }
 
 /// Bytes as they travel.
@@ -104,6 +110,35 @@ pub fn ask(workload: &str, call: &Call, serializable: bool) -> Result<Asked, Str
             });
             asked("/v3/kv/txn", body, false, Reading::ComparedVersion(call.value.clone()))
         }
+        ("counter", "add") => {
+            // etcd counts how often a key was put; one transaction puts as many keys as the counter grows by, at once.
+            let amount = call.value.as_int().filter(|amount| (1..=ADD_MAX).contains(amount));
+            let amount = amount.ok_or_else(|| format!("a counter in etcd grows by 1 to {ADD_MAX}"))?;
+            let put = |n| json!({"requestPut": {"key": bytes(&format!("{key}/{n}")), "value": ""}});
+            let puts: Vec<Json> = (1..=amount).map(put).collect();
+            asked("/v3/kv/txn", json!({ "success": puts }), false, Reading::Done(call.value.clone()))
+        }
+        ("counter", "read") => {
+            let (from, to) = under(&key);
+            let body = json!({"key": from, "range_end": to, "keys_only": true, "serializable": serializable});
+            asked("/v3/kv/range", body, true, Reading::Puts)
+        }
+        ("watch", "put") => {
+            let [name, value] = two(&call.value)?;
+            let at = bytes(&format!("{key}/{}", named(name)?));
+            let body = json!({"key": at, "value": encoded(value)?});
+            asked("/v3/kv/put", body, false, Reading::Revision)
+        }
+        ("watch", "delete") => {
+            let at = bytes(&format!("{key}/{}", named(&call.value)?));
+            asked("/v3/kv/deleterange", json!({ "key": at }), false, Reading::Revision)
+        }
+        // Always asked of a majority: it must not be behind what was acknowledged.
+        ("watch", CURRENT) => {
+            let (from, to) = under(&key);
+            let body = json!({"key": from, "range_end": to, "count_only": true});
+            asked("/v3/kv/range", body, true, Reading::Current)
+        }
         (_, "read" | "get") => {
             asked("/v3/kv/range", json!({"key": at, "serializable": serializable}), true, Reading::Value)
         }
@@ -129,6 +164,23 @@ pub fn ask(workload: &str, call: &Call, serializable: bool) -> Result<Asked, Str
     }
 }
 
+/// The most that a counter grows by at once: etcd takes 128 requests in a transaction.
+const ADD_MAX: i64 = 100;
+
+/// What a session asks on its own account: how far the store has counted.
+pub const CURRENT: &str = "current";
+
+/// The range of the keys below a place.
+pub(super) fn under(place: &str) -> (String, String) {
+    let prefix = format!("{place}/");
+    (bytes(&prefix), bytes(&after(&prefix)))
+}
+
+/// A name below a place: JSON, which holds no `/` outside of text.
+fn named(name: &Value) -> Result<String, String> {
+    Ok(json::to_json(name)?.to_string().replace('/', "\\u002f"))
+}
+
 fn two(value: &Value) -> Result<&[Value; 2], String> {
     let pair = value.as_list().and_then(|pair| pair.try_into().ok());
     pair.ok_or_else(|| "a cas takes two values".to_string())
@@ -136,18 +188,21 @@ fn two(value: &Value) -> Result<&[Value; 2], String> {
 
 /// A key and its value.
 #[derive(Debug, Deserialize)]
-struct Pair {
+pub(super) struct Pair {
     #[serde(default)]
-    key: String,
+    pub(super) key: String,
     #[serde(default)]
     value: String,
     /// How often it was put since it was made. Left out when 0.
     #[serde(default)]
     version: String,
+    /// When it was changed last.
+    #[serde(default)]
+    pub(super) mod_revision: String,
 }
 
 impl Pair {
-    fn value(&self) -> Result<Value, String> {
+    pub(super) fn value(&self) -> Result<Value, String> {
         let text = text(&self.value)?;
         let json: Json = serde_json::from_str(&text).map_err(|e| format!("the value {text:?}: {e}"))?;
         json::from_json(&json)
@@ -185,6 +240,14 @@ fn versioned(version: i64, value: Value) -> Value {
 struct Put {
     /// What was there before; left out when nothing was.
     prev_kv: Option<Pair>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Changed {
+    header: Header,
+    /// How many keys were deleted; left out when none was, and by a put.
+    #[serde(default)]
+    deleted: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -267,6 +330,24 @@ pub fn read(asked: &Asked, status: u16, body: &[u8]) -> Result<Completion, Strin
             serde_json::from_slice::<serde_json::Map<String, Json>>(body).map_err(failed)?;
             Ok(Completion::ok(value.clone()))
         }
+        Reading::Puts => {
+            let range: Range = serde_json::from_slice(body).map_err(failed)?;
+            let mut sum = 0;
+            for pair in &range.kvs {
+                sum += pair.version()?;
+            }
+            Ok(Completion::ok(Value::Int(sum)))
+        }
+        Reading::Revision => {
+            let changed: Changed = serde_json::from_slice(body).map_err(failed)?;
+            let nothing = asked.path.ends_with("deleterange") && matches!(changed.deleted.as_str(), "" | "0");
+            let made = if nothing { Value::Null } else { Value::Int(changed.header.revision()?) };
+            Ok(Completion::ok(made))
+        }
+        Reading::Current => {
+            let changed: Changed = serde_json::from_slice(body).map_err(failed)?;
+            Ok(Completion::ok(Value::Int(changed.header.revision()?)))
+        }
         Reading::Version => {
             let range: Range = serde_json::from_slice(body).map_err(failed)?;
             range.versioned().map(Completion::ok)
@@ -310,10 +391,25 @@ pub struct Status {
     term: String,
 }
 
+/// What stands before every answer.
 #[derive(Debug, Deserialize)]
-struct Header {
+pub(super) struct Header {
     #[serde(default)]
     member_id: String,
+    /// How far the store had counted. Left out when 0.
+    #[serde(default = "zero")]
+    pub(super) revision: String,
+}
+
+fn zero() -> String {
+    "0".to_string()
+}
+
+impl Header {
+    fn revision(&self) -> Result<i64, String> {
+        let counted = self.revision.parse().ok().filter(|&counted: &i64| counted > 0);
+        counted.ok_or_else(|| format!("the revision {:?} is none", self.revision))
+    }
 }
 
 impl Status {
@@ -443,6 +539,40 @@ mod tests {
         }
         let read = answer("read", Value::Null, 503, r#"{"code":14,"message":"etcdserver: no leader"}"#);
         assert!(matches!(read, Completion::Fail(_)), "a read without an answer did not happen");
+    }
+
+    #[test]
+    fn a_counter_is_how_often_its_keys_were_put() {
+        let add = ask("counter", &call("add", Value::Int(2)), false).unwrap();
+        let put = |key: &str| json!({"requestPut": {"key": bytes(key), "value": ""}});
+        let puts = json!({"success": [put("perjury/\"k1\"/1"), put("perjury/\"k1\"/2")]});
+        assert_eq!((add.path, add.body), ("/v3/kv/txn", puts.to_string()));
+        for wrong in [Value::Int(0), Value::Int(-1), Value::Int(101), Value::Null] {
+            assert!(ask("counter", &call("add", wrong), false).is_err());
+        }
+        let sum = ask("counter", &call("read", Value::Null), false).unwrap();
+        assert_eq!(read(&sum, 200, b"{}").unwrap(), Completion::ok(Value::Int(0)));
+        let kvs = r#"{"kvs":[{"key":"YQ==","version":"4"},{"key":"Yg==","version":"3"}]}"#;
+        assert_eq!(read(&sum, 200, kvs.as_bytes()).unwrap(), Completion::ok(Value::Int(7)));
+    }
+
+    #[test]
+    fn a_change_tells_its_revision_and_a_delete_of_nothing_tells_none() {
+        let answer = |f: &str, value: Value, body: &str| {
+            read(&ask("watch", &call(f, value), false).unwrap(), 200, body.as_bytes())
+        };
+        let header = r#""header":{"cluster_id":"1","member_id":"2","revision":"3","raft_term":"2"}"#;
+        let change = Value::list(["a/b".into(), Value::Int(7)]);
+        let put = ask("watch", &call("put", change.clone()), false).unwrap();
+        let at = bytes("perjury/\"k1\"/\"a\\u002fb\"");
+        assert_eq!(put.body, json!({"key": at, "value": "Nw=="}).to_string());
+        let done = format!("{{{header}}}");
+        assert_eq!(answer("put", change.clone(), &done), Ok(Completion::ok(Value::Int(3))));
+        assert!(answer("put", change, "{}").is_err(), "a put without a revision says nothing");
+        assert_eq!(answer("delete", "a".into(), &done), Ok(Completion::ok(Value::Null)));
+        let deleted = format!(r#"{{{header},"deleted":"1"}}"#);
+        assert_eq!(answer("delete", "a".into(), &deleted), Ok(Completion::ok(Value::Int(3))));
+        assert_eq!(answer(CURRENT, Value::Null, &done), Ok(Completion::ok(Value::Int(3))));
     }
 
     #[test]

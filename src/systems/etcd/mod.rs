@@ -3,12 +3,15 @@
 //! ```text
 //!   api.rs     calls as requests, answers as outcomes: what has failed, what is unknown
 //!   client.rs  one session with one member
+//!   watcher.rs one that is told of changes, too; stream.rs  what such a stream says
 //!   holder.rs  a process that uses the lock, on a node
 //! ```
 
 mod api;
 mod client;
 mod holder;
+mod stream;
+mod watcher;
 
 pub use holder::holder_main;
 
@@ -28,6 +31,7 @@ use std::collections::HashMap;
 use std::net::Ipv4Addr;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
+use watcher::Watcher;
 
 const CLIENT_PORT: u16 = 2379;
 const PEER_PORT: u16 = 2380;
@@ -59,6 +63,16 @@ const OPTIONS: &[SystemOption] = &[
         about: "milliseconds without a heartbeat after which a member stands for election, 50 to 50000",
     },
     SystemOption {
+        name: "snapshot-count",
+        default: "100000",
+        about: "entries after which a member writes a snapshot and forgets its log but for the last 5000, 10 to 10000000: one that is further behind is sent a snapshot",
+    },
+    SystemOption {
+        name: "progress",
+        default: "0",
+        about: "milliseconds after which a silent watch is told how far the store has counted, 100 to 600000 (0: ten minutes, etcd's own)",
+    },
+    SystemOption {
         name: "fencing",
         default: "off",
         about: "workload lock: on or off, whether what the lock guards compares the revisions of locks, and refuses older ones",
@@ -76,6 +90,8 @@ struct Config {
     serializable: bool,
     heartbeat: u64,
     election: u64,
+    snapshot_count: u64,
+    progress: u64,
     fencing: bool,
     ttl: u64,
 }
@@ -87,6 +103,8 @@ impl Config {
             serializable: options.choice("reads", &[("linearizable", false), ("serializable", true)])?,
             heartbeat: options.number("heartbeat", 10..=10_000)?,
             election: options.number("election", 50..=50_000)?,
+            snapshot_count: options.number("snapshot-count", 10..=10_000_000)?,
+            progress: options.number("progress", 0..=600_000)?,
             fencing: options.switch("fencing")?,
             ttl: options.number("ttl", 1..=600)?,
         };
@@ -117,7 +135,7 @@ impl System for Etcd {
     }
 
     fn workloads(&self) -> &'static [&'static str] {
-        &["register", "cas-register", "versioned-register", "set", "lock"]
+        &["register", "cas-register", "versioned-register", "set", "counter", "lock", "watch"]
     }
 
     fn default_nodes(&self) -> usize {
@@ -135,6 +153,12 @@ impl System for Etcd {
     fn claim(&self, with: &[(String, String)]) -> Result<Claim, String> {
         let text = if Config::new(with)?.serializable { "sequential" } else { "linearizable" };
         Ok(Claim { text: text.to_string(), honest: true })
+    }
+
+    /// A watch is a promise of its own, whatever reads are served from.
+    fn claim_of(&self, workload: &str, with: &[(String, String)]) -> Result<Claim, String> {
+        let claim = self.claim(with)?;
+        Ok(if workload == "watch" { Claim { text: "linearizable".to_string(), ..claim } } else { claim })
     }
 
     fn configurations(&self) -> &'static [&'static [(&'static str, &'static str)]] {
@@ -273,13 +297,18 @@ impl Service for Members {
             .iter()
             .map(|(name, address)| format!("{name}=http://{address}:{PEER_PORT}"))
             .collect();
-        let Config { heartbeat, election, .. } = self.config;
+        let Config { heartbeat, election, snapshot_count, .. } = self.config;
+        let progress = match self.config.progress {
+            0 => String::new(),
+            interval => format!("--experimental-watch-progress-notify-interval {interval}ms"),
+        };
         format!(
             "mkdir -p {DATA} && cd / && setsid etcd --name {name} --data-dir {DATA} \
              --listen-peer-urls http://{address}:{PEER_PORT} --initial-advertise-peer-urls http://{address}:{PEER_PORT} \
              --listen-client-urls http://{address}:{CLIENT_PORT} --advertise-client-urls http://{address}:{CLIENT_PORT} \
              --initial-cluster {} --initial-cluster-state {} --initial-cluster-token perjury \
-             --heartbeat-interval {heartbeat} --election-timeout {election} --logger zap --log-outputs stderr \
+             --heartbeat-interval {heartbeat} --election-timeout {election} \
+             --snapshot-count {snapshot_count} {progress} --logger zap --log-outputs stderr \
              >>{LOG} 2>&1 </dev/null & echo $!",
             all.join(","),
             // Only a member without data looks at it: one that was taken in again.
@@ -371,6 +400,10 @@ impl Service for Members {
             return Ok(Box::new(Session::new(Socket::new(door.dial(door.node, HOLDER_PORT)?), &[])));
         }
         let connection = Connection::new(door.dial(door.node, CLIENT_PORT)?, door.name);
+        if door.workload == "watch" {
+            let stream = Connection::new(door.dial(door.node, CLIENT_PORT)?, door.name);
+            return Ok(Box::new(Watcher::new(connection, stream)));
+        }
         Ok(Box::new(EtcdClient::new(connection, door.workload, self.config.serializable)))
     }
 }

@@ -64,6 +64,12 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// Whether it says that the store has counted so far. One that ends before it begins was told nothing: it may have
+    /// asked for what is yet to come.
+    pub fn claims(&self) -> bool {
+        self.from <= self.upto
+    }
+
     /// Whether it is wrong whatever happened: its revisions do not grow, or it is not about all of them.
     pub fn impossible(&self) -> bool {
         let outside = |event: &Event| event.revision < self.from || event.revision > self.upto;
@@ -252,7 +258,7 @@ impl Model for Watch {
                 if !all || !self.agrees(state, answer) {
                     return Advance::Illegal;
                 }
-                if state.reached < answer.upto {
+                if answer.claims() && state.reached < answer.upto {
                     Arc::make_mut(state).reached = answer.upto;
                 }
             }

@@ -90,7 +90,8 @@ impl<'a, O: Copy> Watches<'a, '_, O> {
                 return Err(Decision::Violated(self.missing(i, answer, &made)));
             }
             let place = 2 * last as u32;
-            places.push(Place { op: i, first: place, last: if all { place } else { u32::MAX }, not: None });
+            let first = if answer.claims() { place } else { 0 };
+            places.push(Place { op: i, first, last: if all { place } else { u32::MAX }, not: None });
         }
         match in_places(self.ops, end, &mut places) {
             Ok(order) => Ok(Decision::Holds(order)),

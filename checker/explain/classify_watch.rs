@@ -56,6 +56,11 @@ impl Told<'_> {
         self.events.iter().any(|event| event.revision == revision)
     }
 
+    /// Whether it says that the store has counted to this revision.
+    pub(crate) fn reaches(&self, revision: i64) -> bool {
+        self.from <= self.upto && revision <= self.upto
+    }
+
     /// Whether it says that it has everything at this revision.
     pub(crate) fn covers(&self, revision: i64) -> bool {
         (self.from..=self.upto).contains(&revision)
@@ -248,7 +253,7 @@ fn counted_past(scene: &Scene<'_>, told: &[Told<'_>], written: &[Written<'_>]) -
     written.iter().find_map(|write| {
         let (at, revision) = (write.at?, write.revision?);
         let past =
-            |answer: &&Told<'_>| answer.upto >= revision && scene.base.before(scene.op(answer.at), write.op);
+            |answer: &&Told<'_>| answer.reaches(revision) && scene.base.before(scene.op(answer.at), write.op);
         let answer = told.iter().find(past)?;
         Some(Finding::new("id-went-back", at, Some(answer.at)))
     })

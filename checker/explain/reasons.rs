@@ -93,7 +93,7 @@ fn watch(scene: &Scene<'_>) -> (Graph, Option<Circle>) {
             if answer.has(revision) {
                 let text = format!("{a} was told of revision {revision}, which {w} made");
                 graph.add(made, answer.at, Why::Read, Vec::new(), text);
-            } else if answer.upto >= revision {
+            } else if answer.reaches(revision) {
                 let text = format!(
                     "{a} was told of everything up to {}, and {w} made {revision}: revisions only grow",
                     answer.upto

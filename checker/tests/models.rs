@@ -358,6 +358,9 @@ fn a_watch_is_told_of_every_change_from_where_it_began() {
     // It may lag behind, begin anywhere, or be told that what it asks for is gone.
     holds(&watch, &format!("{store}|-watch(6)=[7,[[7,12,2]]]-|  |-watch(null)=[8,[[8,11,null]]]-|"));
     holds(&watch, &format!("{store}|-watch(null)=[8,[]]-|  |-watch(9)=[8,[]]-|"));
+    // What is yet to come may be asked for, and nothing is said by hearing nothing of it.
+    holds(&watch, "P0 |-watch(9)=[8,[]]-|  |-put([11,1])=5-|");
+    violated(&watch, "P0 |-watch(8)=[8,[]]-|  |-put([11,1])=5-|");
     violated(&watch, &format!("{store}|-watch(1)=[8,[[5,11,1],[8,11,null]]]-|"));
     violated(&watch, &format!("{store}|-watch(null)=[8,[[5,11,1],[8,11,null]]]-|"));
     violated(&watch, &format!("{store}|-catch-up(1)=[7,[[5,11,1],[7,12,2]]]-|"));

@@ -141,7 +141,7 @@ mod tests {
     fn the_fast_ones_are_those_of_systems_that_are_up_in_a_moment_and_no_hunt() {
         let fast = casebook::real::cases().iter().filter(|case| casebook::real::fast(case));
         let names: Vec<&str> = fast.map(|case| case.name).collect();
-        assert_eq!(names.len(), 18, "{names:?}");
+        assert_eq!(names.len(), 20, "{names:?}");
         assert!(names.contains(&"etcd-lock") && names.contains(&"postgres-primary"), "{names:?}");
         assert!(!names.contains(&"patroni-async") && !names.contains(&"nats-two-ackers"), "{names:?}");
     }

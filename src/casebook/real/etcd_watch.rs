@@ -30,7 +30,7 @@ pub const ETCD_WATCH_RESUMED: Case = Case {
     workload: "watch",
     faults: &["partition", "pause", "kill"],
     expected: Expected::HONEST,
-    script: Script::Test { seconds: 30 },
+    script: Script::Test { seconds: 20 },
 };
 
 /// How many changes the watch is told of before its member is cut off.

@@ -70,9 +70,9 @@ impl Answer {
         self.from <= self.upto
     }
 
-    /// Whether it is wrong whatever happened: its revisions do not grow, or it is not about all of them.
+    /// Whether it is wrong whatever happened: its revisions do not grow from 1 on, or it is not about all of them.
     pub fn impossible(&self) -> bool {
-        let outside = |event: &Event| event.revision < self.from || event.revision > self.upto;
+        let outside = |event: &Event| event.revision < self.from.max(1) || event.revision > self.upto;
         self.events.iter().any(outside)
             || self.events.windows(2).any(|two| two[0].revision >= two[1].revision)
     }

@@ -10,13 +10,12 @@ use checker::core::shrink_from;
 use checker::counter::{Counter, CounterOp};
 use checker::exact::{Exact, Finding};
 use checker::kv::Kv;
-use checker::queue::{Queue, QueueOp};
 use checker::register::{Register, RegisterOp};
 use checker::set::GrowSet;
 use checker::testing::Rng;
 use checker::{Budget, Columns, FailedCas, Model, NilRead, ObjOp, Problem, Property, oracle, search};
 use history::{Applied, Interner, NEVER, NO_TIME, Op, Outcome, Value, ValueId};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 
 #[path = "exact_agrees/locks.rs"]
@@ -25,6 +24,8 @@ mod locks;
 mod messages;
 #[path = "exact_agrees/models.rs"]
 mod models;
+#[path = "exact_agrees/queues.rs"]
+mod queues;
 #[path = "exact_agrees/watches.rs"]
 mod watches;
 
@@ -550,55 +551,4 @@ fn strings(rng: &mut Rng, skeleton: &Skeleton) -> Problem<Kv> {
 fn strings_of_unique_pieces_are_decided_by_chains_of_appends() {
     let tally = histories("kv with appends", 3_000, 12, |rng, skeleton| strings(rng, &skeleton));
     tally.was_decided_by("chains of appends", 20);
-}
-
-/// Of ten operations, so many enqueue; an unanswered dequeue is unheard.
-fn queue(rng: &mut Rng, skeleton: &Skeleton, unheard: bool) -> Problem<Queue> {
-    let enqueues = 3 + rng.below(4);
-    let mut held: VecDeque<u32> = VecDeque::new();
-    let mut fresh = 0;
-    let mut contents = acted(skeleton, |op, effect| {
-        if rng.below(10) < enqueues {
-            fresh += 1;
-            if effect {
-                held.push_back(fresh);
-            }
-            return Some(QueueOp::Enqueue(ValueId(fresh)));
-        }
-        if op.indeterminate() {
-            if unheard && effect {
-                held.pop_front();
-            }
-            return unheard.then_some(QueueOp::DequeueUnheard);
-        }
-        Some(held.pop_front().map_or(QueueOp::Empty, |v| QueueOp::Dequeue(ValueId(v))))
-    });
-    if rng.once_in(2) {
-        let (i, j) = (rng.below(contents.len()), rng.below(contents.len()));
-        match (contents[i], contents[j]) {
-            // Two take what the other took, or one finds nothing, or takes anything.
-            (Some(QueueOp::Dequeue(a)), Some(QueueOp::Dequeue(b))) => {
-                contents[i] = Some(QueueOp::Dequeue(b));
-                contents[j] = Some(QueueOp::Dequeue(a));
-            }
-            (Some(QueueOp::Dequeue(_)), _) if rng.once_in(2) => contents[i] = Some(QueueOp::Empty),
-            (Some(QueueOp::Dequeue(_) | QueueOp::Empty), _) => {
-                contents[i] = Some(QueueOp::Dequeue(ValueId(1 + rng.below(fresh as usize + 1) as u32)));
-            }
-            (Some(QueueOp::Enqueue(_) | QueueOp::DequeueUnheard) | None, _) => {}
-        }
-    }
-    Problem { model: Queue::new(&[]), ops: filled(&skeleton.ops, &contents) }
-}
-
-#[test]
-fn a_queue_of_different_elements_is_decided_by_their_order() {
-    let tally = histories("queue", 3_000, 12, |rng, skeleton| queue(rng, &skeleton, false));
-    tally.was_decided_by("order of elements", 20);
-}
-
-#[test]
-fn a_queue_with_unheard_dequeues_is_decided_by_who_had_to_go() {
-    let tally = histories("queue, unheard", 3_000, 11, |rng, skeleton| queue(rng, &skeleton, true));
-    tally.was_decided_by("order of elements", 20);
 }

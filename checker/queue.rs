@@ -211,7 +211,8 @@ impl Model for Queue {
     }
 
     fn state_bytes(&self, state: &Arc<VecDeque<ValueId>>) -> usize {
-        state.len() * 4 + 32
+        // Two allocations, which have a head each.
+        state.capacity() * 4 + 112
     }
 
     /// Elements can be left out whole: every operation that names one, unless an unheard dequeue may have taken it.

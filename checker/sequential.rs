@@ -13,6 +13,7 @@
 //!   anything else: search over frontiers and states, each object alone first                either
 //! ```
 
+mod branches;
 mod cells;
 mod chains;
 mod conflicts;

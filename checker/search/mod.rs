@@ -28,6 +28,7 @@ use depth::Depth;
 use history::NEVER;
 use meter::Meter;
 pub use meter::{At, Watched};
+pub(crate) use meter::{table_bytes, vec_bytes};
 use moves::Mover;
 use plan::Plan;
 use race::{Ended, Raced, first_or, race, raced};

@@ -14,6 +14,7 @@
 
 mod exposed;
 
+use super::branches::{Branch, Branches, Move};
 use super::chains::Chains;
 use super::demand::Demand;
 use super::due::First;
@@ -23,6 +24,7 @@ use super::stuck::Deepest;
 use super::tree::Tree;
 use super::trips::Trips;
 use crate::model::Model;
+use crate::search::{table_bytes, vec_bytes};
 use crate::verdict::{Budget, Reason};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::cmp::Reverse;
@@ -65,25 +67,10 @@ struct Tail {
     class: u32,
 }
 
-/// How a configuration is left: some crashed operations, then one of a process.
-#[derive(Clone, Debug)]
-struct Move {
-    /// Tails with the states that they lead to.
-    crashed: Vec<(u32, u32)>,
-    op: u32,
-    to: u32,
-}
-
 /// One thing done, with what undoes it.
 enum Done {
     Op { op: u32, was_at: u32, was_state: u32 },
     Crashed { tail: u32, was_state: u32 },
-}
-
-/// A configuration whose moves are being tried, best last.
-struct Branch {
-    done: usize,
-    moves: Vec<Move>,
 }
 
 struct Search<'a, M: Model> {
@@ -218,31 +205,22 @@ impl<'a, M: Model> Search<'a, M> {
     }
 
     fn descend(&mut self, budget: &Budget<'_>) -> Result<Found, Reason> {
-        let mut branches: Vec<Branch> = Vec::new();
+        let mut branches = Branches::default();
         loop {
             self.take_eager();
             if self.remaining == 0 {
                 return Ok(Found::Order(self.order()));
             }
             if !self.lost && self.enter() {
-                self.afford(budget)?;
                 let moves = self.moves(budget)?;
                 branches.push(Branch { done: self.done.len(), moves });
+                self.afford(budget, &mut branches)?;
             }
             let mut deepest = std::mem::replace(&mut self.deepest, Deepest::of(0));
             deepest.see(self.done.len(), || self.order());
             self.deepest = deepest;
-            let next = loop {
-                let Some(branch) = branches.last_mut() else {
-                    return Ok(Found::Nothing);
-                };
-                let depth = branch.done;
-                if let Some(next) = branch.moves.pop() {
-                    self.undo_to(depth);
-                    break next;
-                }
-                branches.pop();
-            };
+            let Some((depth, next)) = branches.next() else { return Ok(Found::Nothing) };
+            self.undo_to(depth);
             for (tail, to) in next.crashed {
                 self.crash(tail, to);
             }
@@ -250,20 +228,20 @@ impl<'a, M: Model> Search<'a, M> {
         }
     }
 
-    /// Looks at the budget every thousand configurations.
-    fn afford(&mut self, budget: &Budget<'_>) -> Result<(), Reason> {
+    /// Looks at the budget every thousand configurations, and at the memory sooner where that is spent sooner.
+    fn afford(&mut self, budget: &Budget<'_>, branches: &mut Branches) -> Result<(), Reason> {
         self.visited += 1;
         if self.visited > self.most {
             return Err(Reason::Stopped);
         }
-        if self.visited % 1024 != 0 {
-            return Ok(());
+        let look = self.visited % 1024 == 0;
+        if look {
+            budget.states.fetch_add(1024, Ordering::Relaxed);
+            if budget.stop.load(Ordering::Relaxed) {
+                return Err(Reason::Stopped);
+            }
         }
-        budget.states.fetch_add(1024, Ordering::Relaxed);
-        if budget.stop.load(Ordering::Relaxed) {
-            return Err(Reason::Stopped);
-        }
-        if self.bytes() > budget.bytes {
+        if (look || branches.grew()) && self.bytes() + branches.bytes() > budget.bytes {
             return Err(Reason::Memory);
         }
         Ok(())
@@ -272,9 +250,10 @@ impl<'a, M: Model> Search<'a, M> {
     fn bytes(&self) -> usize {
         self.steps.iter().map(Steps::bytes).sum::<usize>()
             + self.tree.bytes()
-            + self.entered.capacity() * 6
+            + table_bytes(self.entered.len(), self.entered.capacity(), 4)
+            + table_bytes(self.entered_with.len(), self.entered_with.capacity(), 32)
             + self.entered_bytes
-            + self.done.capacity() * size_of::<Done>()
+            + vec_bytes(&self.done)
     }
 
     /// Takes everything that no legal order can be worse for.

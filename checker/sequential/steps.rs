@@ -2,6 +2,7 @@
 
 use crate::later::drop_later;
 use crate::model::Model;
+use crate::search::{table_bytes, vec_bytes};
 use hashbrown::HashTable;
 use rustc_hash::{FxHashMap, FxHasher};
 use std::hash::{Hash, Hasher};
@@ -87,9 +88,10 @@ impl<'a, M: Model> Steps<'a, M> {
     /// Bytes in use, about.
     pub fn bytes(&self) -> usize {
         self.state_bytes
-            + self.state_ids.capacity() * 6
-            + self.table.capacity() * 18
-            + self.outcomes.capacity() * 4
+            + vec_bytes(&self.states)
+            + table_bytes(self.state_ids.len(), self.state_ids.capacity(), 4)
+            + table_bytes(self.table.len(), self.table.capacity(), 16)
+            + vec_bytes(&self.outcomes)
     }
 
     fn find(&mut self, state: u32, class: u32) -> (u32, u32) {

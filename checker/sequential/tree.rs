@@ -1,5 +1,6 @@
 //! Remembers long vectors in a few words each: equal vectors get equal numbers, and a changed entry costs O(log n).
 
+use crate::search::table_bytes;
 use rustc_hash::FxHashMap;
 
 /// A vector of numbers that is changed entry by entry and named by a single number.
@@ -61,7 +62,7 @@ impl Tree {
 
     /// Bytes in use, about.
     pub fn bytes(&self) -> usize {
-        self.pairs.capacity() * 14
+        table_bytes(self.pairs.len(), self.pairs.capacity(), 12)
     }
 }
 

@@ -21,8 +21,8 @@ pub struct Branch {
 pub struct Branches {
     all: Vec<Branch>,
     bytes: usize,
-    /// How many bytes there were when somebody asked last.
-    asked: usize,
+    /// How many bytes there were when memory was looked at last.
+    looked: usize,
 }
 
 /// So many bytes more are worth a look at the memory.
@@ -48,14 +48,17 @@ impl Branches {
         }
     }
 
-    /// Whether there is much more than when memory was looked at last.
-    pub fn grew(&self) -> bool {
-        self.bytes > self.asked + MORE
+    /// Whether there is much more than when memory was looked at last; then it is to be looked at now.
+    pub fn grew(&mut self) -> bool {
+        let grew = self.bytes > self.looked + MORE;
+        if grew || self.bytes < self.looked {
+            self.looked = self.bytes;
+        }
+        grew
     }
 
     /// Bytes in use.
-    pub fn bytes(&mut self) -> usize {
-        self.asked = self.bytes;
+    pub fn bytes(&self) -> usize {
         self.bytes
     }
 }

@@ -212,7 +212,7 @@ impl<'a, M: Model> Search<'a, M> {
                 return Ok(Found::Order(self.order()));
             }
             if !self.lost && self.enter() {
-                let moves = self.moves(budget)?;
+                let moves = self.moves(budget, branches.bytes())?;
                 branches.push(Branch { done: self.done.len(), moves });
                 self.afford(budget, &mut branches)?;
             }
@@ -241,7 +241,7 @@ impl<'a, M: Model> Search<'a, M> {
                 return Err(Reason::Stopped);
             }
         }
-        if (look || branches.grew()) && self.bytes() + branches.bytes() > budget.bytes {
+        if (branches.grew() || look) && self.bytes() + branches.bytes() > budget.bytes {
             return Err(Reason::Memory);
         }
         Ok(())
@@ -324,10 +324,11 @@ impl<'a, M: Model> Search<'a, M> {
     }
 
     /// What can come next, best last: what returned first is tried first, crashed operations after all that.
-    fn moves(&mut self, budget: &Budget<'_>) -> Result<Vec<Move>, Reason> {
+    /// `held` are bytes that the search has elsewhere.
+    fn moves(&mut self, budget: &Budget<'_>, held: usize) -> Result<Vec<Move>, Reason> {
         let mut moves = Vec::new();
         for object in 0..self.exposed.len() {
-            self.moves_with_crashed(object as u32, &mut moves, budget)?;
+            self.moves_with_crashed(object as u32, &mut moves, budget, held)?;
         }
         moves.sort_by_key(|m| Reverse((m.crashed.len(), self.first.due[m.op as usize], m.op)));
         let plain = moves.len();
@@ -378,6 +379,7 @@ impl<'a, M: Model> Search<'a, M> {
         object: u32,
         moves: &mut Vec<Move>,
         budget: &Budget<'_>,
+        held: usize,
     ) -> Result<(), Reason> {
         let ready = |s: &Self, tail: u32| s.used[tail as usize] < s.reached[tail as usize];
         let tails: Vec<u32> =
@@ -388,7 +390,7 @@ impl<'a, M: Model> Search<'a, M> {
         let first = self.state[object as usize];
         let mut seen: FxHashSet<(u32, Vec<u32>)> = FxHashSet::default();
         let mut runs: Vec<Vec<(u32, u32)>> = vec![Vec::new()];
-        let mut tried = 0u32;
+        let (mut tried, mut heap) = (0u32, 0);
         while let Some(run) = runs.pop() {
             let state = run.last().map_or(first, |r| r.1);
             if let Some(&(last, _)) = run.last() {
@@ -403,8 +405,16 @@ impl<'a, M: Model> Search<'a, M> {
                 let class = self.tails[tail as usize].class;
                 for n in 0..self.steps[object as usize].count(state, class) {
                     tried += 1;
-                    if tried % 1024 == 0 && budget.stop.load(Ordering::Relaxed) {
-                        return Err(Reason::Stopped);
+                    if tried % 256 == 0 {
+                        if budget.stop.load(Ordering::Relaxed) {
+                            return Err(Reason::Stopped);
+                        }
+                        // Each run stands in both, and in its moves.
+                        let runs = table_bytes(seen.len(), seen.capacity(), 32) + vec_bytes(&runs) + heap;
+                        let found = moves.len() * (size_of::<Move>() + 8 * run.len() + 16);
+                        if self.bytes() + held + runs + found > budget.bytes {
+                            return Err(Reason::Memory);
+                        }
                     }
                     let to = self.steps[object as usize].outcome(state, class, n);
                     let pointless = to == state
@@ -414,11 +424,9 @@ impl<'a, M: Model> Search<'a, M> {
                     }
                     let mut tails_used: Vec<u32> = run.iter().map(|r| r.0).chain([tail]).collect();
                     tails_used.sort_unstable();
-                    let bytes = (seen.len() + 1) * (40 + tails_used.len() * 12);
-                    if bytes > budget.bytes {
-                        return Err(Reason::Memory);
-                    }
+                    let length = tails_used.len();
                     if seen.insert((to, tails_used)) {
+                        heap += 12 * length + 32;
                         let mut longer = run.clone();
                         longer.push((tail, to));
                         runs.push(longer);

@@ -170,9 +170,13 @@ fn judge_decoded<M: Model>(
     }
 }
 
+/// So many operations are decoded in a few milliseconds.
+const SOON: usize = 1 << 16;
+
 /// Whether there is time and memory left to decode the operations of `history`.
 fn room<M: Model>(history: &History, limits: &Limits<'_>) -> Result<(), Reason> {
-    if limits.stop.load(Ordering::Relaxed) {
+    // What is soon decoded is, so that somebody is told where it is stuck.
+    if history.ops.len() > SOON && limits.stop.load(Ordering::Relaxed) {
         return Err(Reason::Stopped);
     }
     // Which object an operation belongs to is one more number.

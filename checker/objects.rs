@@ -134,7 +134,7 @@ fn decoded<M: Model>(
         })
         .collect();
     for (source, (op, object)) in history.ops.iter().zip(of_op).enumerate() {
-        if source % FREE == 0 && stop.load(Ordering::Relaxed) {
+        if source % FREE == FREE - 1 && stop.load(Ordering::Relaxed) {
             return Ok(None);
         }
         let Problem { model, ops } = &mut objects[object as usize].problem;

@@ -151,6 +151,11 @@ impl Service for Ensemble {
         vec![Part::named("zookeeper", "java")]
     }
 
+    /// Three virtual machines begin at once, and on a busy machine half a minute was too little.
+    fn patience(&self) -> Duration {
+        Duration::from_secs(120)
+    }
+
     fn prepare(&self, node: usize) -> Option<String> {
         let servers =
             self.members.iter().enumerate().map(|(at, (_, address))| {

@@ -27,6 +27,7 @@
 //! (feature `compressed`, on by default). Readers never hold more than the history itself and a window of the file.
 
 mod apart;
+mod bend;
 mod by_time;
 mod cache;
 mod call;
@@ -66,6 +67,7 @@ mod survey;
 mod text;
 mod value;
 
+pub use bend::Bend;
 pub use cache::{CacheError, read_cache, write_cache};
 pub use call::{Call, Completion};
 pub use content::content_name;

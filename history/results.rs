@@ -439,6 +439,13 @@ pub struct RunInfo {
     pub seed: u64,
     /// RFC 3339, UTC.
     pub started: String,
+    /// What the controller's wall clock said at time zero of the history: nanoseconds since 1970, UTC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zero: Option<i64>,
+    /// By how many nanoseconds the clock of each node was ahead of the controller's when nothing bent it, if it is a
+    /// clock of its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ahead: Vec<(String, i64)>,
     /// Whether the run was interrupted.
     pub interrupted: bool,
     /// The resolved configuration, in the order of `config.toml`.

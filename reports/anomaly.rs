@@ -1,5 +1,6 @@
 //! One violation, complete: the picture, the reasons, every order, what it coincides with, and whether it is alone.
 
+use crate::logged::{self, Logs};
 use crate::picture::{caption, edge_class, op_class, outcome, picture};
 use crate::plan::{op_text, shown};
 use crate::roles;
@@ -20,12 +21,12 @@ const LINES_MAX: usize = 50;
 const ORDERS_MAX: usize = 64;
 
 /// A card for each pattern.
-pub fn cards(results: &Results, history: &History) -> Markup {
-    html! { @for anomaly in explained(results) { (card(results, history, anomaly)) } }
+pub fn cards(results: &Results, history: &History, logs: &Logs) -> Markup {
+    html! { @for anomaly in explained(results) { (card(results, history, logs, anomaly)) } }
 }
 
 /// The first anomaly of each pattern.
-fn explained(results: &Results) -> Vec<&Anomaly> {
+pub fn explained(results: &Results) -> Vec<&Anomaly> {
     let mut shown: Vec<&Anomaly> = Vec::new();
     for anomaly in &results.anomalies {
         if shown.len() < CARDS_MAX && !shown.iter().any(|s| same_pattern(s, anomaly)) {
@@ -39,7 +40,7 @@ fn same_pattern(a: &Anomaly, b: &Anomaly) -> bool {
     a.fingerprint == b.fingerprint && a.property == b.property
 }
 
-fn card(results: &Results, history: &History, anomaly: &Anomaly) -> Markup {
+fn card(results: &Results, history: &History, logs: &Logs, anomaly: &Anomaly) -> Markup {
     let id = format!("a{}", anomaly.id);
     let drawn = picture(anomaly, &id);
     let total = results.anomalies.len() as u64 + u64::from(results.anomalies_more);
@@ -59,9 +60,10 @@ fn card(results: &Results, history: &History, anomaly: &Anomaly) -> Markup {
             div class={ "context" @if anomaly.edges.is_empty() { " two" } } {
                 // Without a chain of reasons the orders are the proof, and stand in its place.
                 @if !anomaly.edges.is_empty() { div.orders { h3.sub { (orders_heading(anomaly)) } (orders(anomaly)) } }
-                (coincides(results, history, anomaly))
+                (coincides(results, history, logs, anomaly))
                 (alone(results, anomaly))
             }
+            (logged::excerpt(logs, anomaly))
             (as_text(anomaly))
         }
     }
@@ -177,7 +179,7 @@ fn order(anomaly: &Anomaly, row: &OrderRow) -> Markup {
     }
 }
 
-fn coincides(results: &Results, history: &History, anomaly: &Anomaly) -> Markup {
+fn coincides(results: &Results, history: &History, logs: &Logs, anomaly: &Anomaly) -> Markup {
     let faults = &results.faults;
     let mut nodes: Vec<(&str, Vec<&str>)> = Vec::new();
     for op in &anomaly.ops {
@@ -209,6 +211,7 @@ fn coincides(results: &Results, history: &History, anomaly: &Anomaly) -> Markup 
                     @if i > 0 { "; " } (list(labels)) @if labels.len() == 1 { " was" } @else { " were" } " answered by " (node) } "." }
             }
             @if let Some(words) = roles::beside(history, anomaly) { p { (words) } }
+            @if let Some(words) = logged::beside(logs, anomaly) { p { (words) } }
         }
     }
 }

@@ -3,6 +3,7 @@
 use crate::buckets::Axis;
 use crate::charts::{SERIES, figure, seconds, time_label};
 use crate::mesh::{Drawn, Labels, mesh};
+use history::Bend;
 use history::results::FaultRecord;
 use maud::{Markup, html};
 use plotters::prelude::*;
@@ -12,22 +13,11 @@ const SIZE: (u32, u32) = (640, 200);
 /// Corners of the line of a clock that jumps to and fro.
 const JUMPS_MAX: usize = 400;
 
-/// What was done to a clock.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Bend {
-    /// So many seconds off.
-    Off(f64),
-    /// So many seconds off, and back, every so many seconds.
-    Strobe(f64, f64),
-    /// At so many times its speed.
-    Speed(f64),
-}
-
 /// The card; nothing where no clock was touched.
 pub fn clocks(axis: Axis, faults: &[FaultRecord]) -> Option<Markup> {
     let mut lines: BTreeMap<String, Vec<(f64, f64)>> = BTreeMap::new();
     for fault in faults.iter().filter(|f| f.kind == "clock") {
-        let Some((node, bend)) = parse(&fault.what) else { continue };
+        let Some((node, bend)) = Bend::parse(&fault.what) else { continue };
         let line = lines.entry(node.to_string()).or_insert_with(|| vec![(0.0, 0.0)]);
         let (from, to) = (seconds(axis, fault.injected), seconds(axis, fault.healed.unwrap_or(axis.to)));
         line.push((from, 0.0));
@@ -54,32 +44,6 @@ pub fn clocks(axis: Axis, faults: &[FaultRecord]) -> Option<Markup> {
         }
     };
     Some(card)
-}
-
-/// `n2 +30 s`, `n3 +1 s and back every 495 ms`, `n1 runs at 0.5 of its speed`.
-fn parse(what: &str) -> Option<(&str, Bend)> {
-    let (node, rest) = what.split_once(' ')?;
-    if let Some(speed) = rest.strip_prefix("runs at ") {
-        return Some((node, Bend::Speed(speed.split(' ').next()?.parse().ok()?)));
-    }
-    let off = time(rest)?;
-    match rest.split_once(" every ") {
-        Some((_, every)) => Some((node, Bend::Strobe(off, time(every)?.max(1e-3)))),
-        None => Some((node, Bend::Off(off))),
-    }
-}
-
-fn time(text: &str) -> Option<f64> {
-    let mut words = text.split_whitespace();
-    let number: f64 = words.next()?.parse().ok()?;
-    let unit = match words.next()? {
-        "s" => 1.0,
-        "ms" => 1e-3,
-        "min" => 60.0,
-        "h" => 3600.0,
-        _ => return None,
-    };
-    number.is_finite().then_some(number * unit)
 }
 
 fn corners(bend: Bend, from: f64, to: f64) -> Vec<(f64, f64)> {
@@ -131,14 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_nemesis_writes_is_understood_and_nothing_else() {
-        assert_eq!(parse("n2 +30 s"), Some(("n2", Bend::Off(30.0))));
-        assert_eq!(parse("n2 -250 ms"), Some(("n2", Bend::Off(-0.25))));
-        assert_eq!(parse("n3 +1 s and back every 495 ms"), Some(("n3", Bend::Strobe(1.0, 0.495))));
-        assert_eq!(parse("n1 runs at 0.5 of its speed"), Some(("n1", Bend::Speed(0.5))));
-        for odd in ["", "n1", "n1 +x s", "n1 +1 parsec", "n1 +inf s"] {
-            assert_eq!(parse(odd), None, "{odd}");
-        }
+    fn a_clock_that_jumps_fast_is_drawn_with_few_corners() {
         assert!(corners(Bend::Strobe(1.0, 1e-9), 0.0, 1e9).len() <= 2 * JUMPS_MAX);
     }
 }

@@ -2,6 +2,7 @@
 //! are links that hold their file, so they work without a script and without a server.
 
 use crate::base64::base64;
+use crate::logged::{self, Logs};
 use crate::origin::shell;
 use crate::plan::shown;
 use crate::text::{bytes, count, many};
@@ -18,10 +19,10 @@ const CORES_MAX: usize = 20;
 /// What a packed history is announced as.
 pub const GZIP: &str = "application/gzip";
 /// The longest file of a link.
-const FILE_MAX: usize = 150_000;
+pub const FILE_MAX: usize = 150_000;
 
 /// The section. `raw` is what the file of results holds, `results` the same as it may be shown. The script adds the charts, which it takes from the page.
-pub fn downloads(raw: &Results, results: &Results, history: &History) -> Markup {
+pub fn downloads(raw: &Results, results: &Results, history: &History, logs: &Logs) -> Markup {
     let cores: Vec<(&Anomaly, Vec<u8>)> = results
         .anomalies
         .iter()
@@ -47,6 +48,7 @@ pub fn downloads(raw: &Results, results: &Results, history: &History) -> Markup 
                 @for (anomaly, text) in &cores {
                     li { (link(&format!("anomaly-{}.jsonl", anomaly.id), "application/x-ndjson", text)) " " small { (count(anomaly.ops.len() as u64)) " operations" } }
                 }
+                (logged::files(logs, results))
                 @if let Some(text) = &key { li { (link("key.jsonl", "application/x-ndjson", text)) " " small { "every operation on the key of anomaly 1" } } }
                 @if let Some((name, media, file)) = &whole {
                     li { (link(name, media, file)) " " small { "every operation; perjury check reads it" } }
@@ -56,6 +58,7 @@ pub fn downloads(raw: &Results, results: &Results, history: &History) -> Markup 
                 @if !stats.nodes.is_empty() { li { (link("nodes.csv", "text/csv", table("node", &stats.nodes).as_bytes())) } }
                 @if !results.faults.is_empty() { li { (link("faults.csv", "text/csv", faults(results).as_bytes())) } }
             }
+            (logged::unread(logs))
             @if whole.is_none() && !history.ops.is_empty() { p.note {
                 "The whole history, " (many(history.ops.len() as u64, "operation")) ", is too much for a link; it is in " code { (results.checker.history) } "." } }
             @if json.len() > FILE_MAX { p.note { "results.json has " (bytes(json.len() as u64)) ", too much for a link; it is beside this page." } }
@@ -68,7 +71,8 @@ fn command(file: &str, anomaly: &Anomaly) -> String {
     format!("perjury check {file} --model {} --property {}", shell(&anomaly.model), shell(&anomaly.property))
 }
 
-fn link(name: &str, media: &str, file: &[u8]) -> Markup {
+/// A file in a link.
+pub fn link(name: &str, media: &str, file: &[u8]) -> Markup {
     html! { a.button download=(name) href=(format!("data:{media};base64,{}", base64(file))) { (name) } " " small { (bytes(file.len() as u64)) } }
 }
 

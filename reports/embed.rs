@@ -10,8 +10,10 @@
 use crate::base64::base64;
 use crate::buckets::Axis;
 use crate::chosen::{Chosen, choose};
-use crate::clean::clean;
+use crate::clean::{clean, clean_to};
+use crate::logged::{Level, Logs, TICKS_MAX};
 use crate::plan::shown;
+use crate::text::cut;
 use crate::timeline::band_class;
 use crate::workers::workers;
 use flate2::Compression;
@@ -27,6 +29,8 @@ use std::io::Write as _;
 const LIMITS: [usize; 5] = [256, 96, 40, 20, 10];
 /// Bytes of text that are always allowed, and per operation.
 const TEXT_BYTES: (usize, usize) = (300_000, 12);
+/// Characters of a line of a log.
+const TICK_MAX: usize = 240;
 /// Slices of the overview of a reduced page.
 const SLICES: usize = 480;
 /// The last column, which has a number for each event.
@@ -35,7 +39,7 @@ const LINES: usize = 11;
 const INT_MAX: i64 = 1 << 40;
 
 /// Packs at most `most` operations of a history, as base64. O(n) and the time of a DEFLATE.
-pub fn pack(results: &Results, history: &History, axis: Axis, most: usize) -> String {
+pub fn pack(results: &Results, history: &History, logs: &Logs, axis: Axis, most: usize) -> String {
     let Chosen { ops: chosen, held } = choose(results, history, axis, most);
     let unit = if axis.timed && axis.length() >= 1_000_000_000 { 1000 } else { 1 };
     let length = axis.length() / unit;
@@ -78,7 +82,11 @@ pub fn pack(results: &Results, history: &History, axis: Axis, most: usize) -> St
         varint(zigzag(i64::from(line) - last - 1), &mut columns[LINES]);
         last = i64::from(line);
     }
-    let header = header(results, history, axis, unit, &chosen, held, &workers.first, texts).to_string();
+    let mut header = header(results, history, axis, unit, &chosen, held, &workers.first, texts);
+    if axis.timed && !logs.is_quiet() {
+        header["logs"] = logged(logs, axis, unit);
+    }
+    let header = header.to_string();
     let mut raw = Vec::new();
     varint(header.len() as u64, &mut raw);
     raw.extend_from_slice(header.as_bytes());
@@ -317,6 +325,24 @@ fn header(
         header["held"] = Json::from(held);
     }
     header
+}
+
+/// The warnings and errors of the nodes' logs: when, whether it is an error, of whom, what; and how many more.
+fn logged(logs: &Logs, axis: Axis, unit: i64) -> Json {
+    let (ticks, more) = logs.serious((axis.from, axis.to), TICKS_MAX);
+    let lines: Vec<Json> = ticks
+        .iter()
+        .map(|line| {
+            let text = cut(&clean_to(&line.text, TICK_MAX), TICK_MAX);
+            json!([
+                line.time.saturating_sub(axis.from) / unit,
+                line.level == Level::Error,
+                clean_to(&line.node, 60),
+                text
+            ])
+        })
+        .collect();
+    json!({"lines": lines, "more": more})
 }
 
 /// Counts of all operations of a page that does not hold all: ok, failed, unknown by slice.

@@ -5,9 +5,9 @@
 //!
 //! ```text
 //!  Results ─┬─ clean ─┬─ page ── sections ──▶ html          one self-contained file, no request
-//!  History ─┘         ├─ plan ── picture ────▶ inline SVG    the core over time
+//!  History ─┤         ├─ plan ── picture ────▶ inline SVG    the core over time
 //!                     │    └──── terminal ───▶ text          the same core in characters
-//!                     ├─ buckets ── charts ──▶ inline SVG    latency, rate, timeline
+//!  Logs ────┘         ├─ buckets ── charts ──▶ inline SVG    latency, rate, timeline
 //!                     ├─ machine ────────────▶ text          JUnit, annotations, SARIF, a trace
 //!                     ├─ embed ── script ────▶ canvas        every operation, to be browsed
 //!                     └─ web ────────────────▶ html          the pages of `perjury serve`
@@ -29,6 +29,7 @@ mod downloads;
 mod embed;
 mod faults;
 mod figures;
+mod logged;
 pub mod machine;
 mod mesh;
 mod origin;
@@ -51,4 +52,5 @@ mod workers;
 
 pub use chosen::OPS_MAX;
 pub use clean::clean_to;
+pub use logged::{Level, LogLine, Logs, windows};
 pub use page::{html, html_of, shown};

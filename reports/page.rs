@@ -5,6 +5,7 @@ use crate::base64::base64;
 use crate::buckets::{Axis, buckets};
 use crate::chosen::OPS_MAX;
 use crate::downloads::GZIP;
+use crate::logged::Logs;
 use crate::script::script;
 use crate::summary::{glyph, sentence};
 use crate::{
@@ -19,21 +20,22 @@ const STYLE: &str = include_str!("style.css");
 
 /// A run, or a history that was checked, as one self-contained page.
 ///
+/// `logs` is what the nodes wrote into their logs, as far as anybody knows: none of a history without a run.
 /// The page works from disk and makes no request, whatever the history holds. `results` and `history`
 /// should be of the same run; where they are not, the charts show `history` and everything else `results`.
 /// O(n log n) in the operations. A page takes 5 to 15 bytes per operation, up to [`OPS_MAX`] of them;
 /// beyond that it holds those that matter most, and says so.
-pub fn html(results: &Results, history: &History) -> String {
-    html_of(results, history, OPS_MAX)
+pub fn html(results: &Results, history: &History, logs: &Logs) -> String {
+    html_of(results, history, logs, OPS_MAX)
 }
 
 /// The same with at most `most` operations to be browsed: `usize::MAX` puts in all, whatever that makes of its size.
-pub fn html_of(results: &Results, history: &History, most: usize) -> String {
+pub fn html_of(results: &Results, history: &History, logs: &Logs, most: usize) -> String {
     let raw = results;
     let results = &clean::results(results);
     let axis = Axis::of(history, &results.faults);
     let slices = axis.map(|axis| buckets(axis, &results.faults, history.ops.iter())).unwrap_or_default();
-    let packed = axis.map(|axis| embed::pack(results, history, axis, most));
+    let packed = axis.map(|axis| embed::pack(results, history, logs, axis, most));
     let charts = axis.map(|axis| charts::charts(axis, results, history, &slices));
     let page = html! {
         (DOCTYPE)
@@ -45,9 +47,9 @@ pub fn html_of(results: &Results, history: &History, most: usize) -> String {
                 main #main.wrap {
                     (verdict::verdict(results))
                     (checked::not_tested(results))
-                    (anomaly::cards(results, history))
+                    (anomaly::cards(results, history, logs))
                     (figures::figures(results, history))
-                    (timeline::timeline(results, history, axis, &slices))
+                    (timeline::timeline(results, history, logs, axis, &slices))
                     (anomaly::table(results))
                     @if let Some(charts) = charts { (charts) }
                     @if let Some(axis) = axis { (timeline::availability(results, history, axis)) }
@@ -55,9 +57,9 @@ pub fn html_of(results: &Results, history: &History, most: usize) -> String {
                     (tables::tables(results))
                     (checked::checked(results))
                     (origin::origin(results))
-                    (downloads::downloads(raw, results, history))
+                    (downloads::downloads(raw, results, history, logs))
                 }
-                footer.wrap { "Made by perjury " (results.checker.version) " from results.json and the history alone. Results: " code { (results.schema) } "." }
+                footer.wrap { "Made by perjury " (results.checker.version) " from results.json and the history alone" @if !logs.lines.is_empty() { ", and the logs of the nodes" } ". Results: " code { (results.schema) } "." }
                 // Base64 holds no character that could end the element.
                 @if let Some(packed) = &packed { script #ops type="application/octet-stream" { (PreEscaped(packed)) } }
                 script { (PreEscaped(script())) }

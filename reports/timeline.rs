@@ -2,6 +2,7 @@
 
 use crate::buckets::{Axis, Bucket, buckets};
 use crate::clean::clean_to;
+use crate::logged::{self, Logs};
 use crate::picture::wide;
 use crate::roles::{ROW, Roles};
 use crate::text::{count, cut, moment, percent, short};
@@ -22,7 +23,13 @@ const NODE: f64 = 24.0;
 const NODES_MAX: usize = 40;
 
 /// The overview, or a sentence about why there is none.
-pub fn timeline(results: &Results, history: &History, axis: Option<Axis>, buckets: &[Bucket]) -> Markup {
+pub fn timeline(
+    results: &Results,
+    history: &History,
+    logs: &Logs,
+    axis: Option<Axis>,
+    buckets: &[Bucket],
+) -> Markup {
     let Some(axis) = axis else {
         return html! {
             section.card #timeline aria-labelledby="h-timeline" {
@@ -32,7 +39,7 @@ pub fn timeline(results: &Results, history: &History, axis: Option<Axis>, bucket
         };
     };
     let drawing = Drawing { results, history, axis, buckets };
-    let (svg, notes) = drawing.draw();
+    let (svg, notes) = drawing.draw(logs);
     html! {
         section.card #timeline aria-labelledby="h-timeline" {
             h2 #h-timeline { "Timeline"
@@ -94,7 +101,7 @@ impl Drawing<'_> {
         LEFT + share.clamp(0.0, 1.0) * (WIDTH - LEFT - RIGHT)
     }
 
-    fn draw(&self) -> (Markup, Vec<String>) {
+    fn draw(&self, logs: &Logs) -> (Markup, Vec<String>) {
         let mut notes = Vec::new();
         let (lanes, unnamed) = self.lanes();
         let n_lanes = lanes.iter().map(|l| l.lane + 1).max().unwrap_or(0);
@@ -112,7 +119,9 @@ impl Drawing<'_> {
             notes.push(format!("{} more changes of the primary are not drawn.", count(roles.more as u64)));
         }
         let primaries = 8.0 + n_lanes as f64 * LANE + if n_lanes > 0 { 2.0 } else { 0.0 };
-        let graph = primaries + roles.rows as f64 * ROW + 14.0;
+        let logged = primaries + roles.rows as f64 * ROW;
+        let log_row = if logs.is_quiet() || !self.axis.timed { 0.0 } else { ROW };
+        let graph = logged + log_row + 14.0;
         let axis_y = graph + GRAPH;
         let height = axis_y + 24.0;
         let svg = html! {
@@ -122,6 +131,7 @@ impl Drawing<'_> {
                 (self.shades(graph, height - 2.0))
                 (self.bands(&lanes))
                 (roles.draw(primaries, LEFT - 10.0, self.axis.to, |at| self.x(at)))
+                (logged::ticks(logs, self.axis, LEFT - 10.0, logged, |at| self.x(at)))
                 (self.graph(graph))
                 (self.ticks(axis_y))
                 (self.flags(graph, axis_y))

@@ -152,6 +152,11 @@ pub trait Running: Send + Sync {
     fn open(&self, process: i64, node: usize, deadline: Instant) -> Result<Box<dyn Client>, String>;
     /// Its version, for the report: `3.5.9`.
     fn version(&self) -> String;
+    /// By how many nanoseconds the clock of each node was ahead of this machine's before anything bent it. Nothing of
+    /// nodes that have this machine's clock.
+    fn ahead(&self) -> Vec<(String, i64)> {
+        Vec::new()
+    }
     /// Pids of everything that it started and that still runs.
     fn pids(&self) -> Vec<u32>;
     /// Whether every node that runs has caught up with what the others have, as they know it. `Err` says who has not.

@@ -97,6 +97,8 @@ pub fn conclude(
     let info = RunInfo {
         version: record.version,
         nodes: record.nodes,
+        zero: Some(record.zero),
+        ahead: record.ahead,
         interrupted: record.interrupted,
         notes: record.notes.into_iter().chain(consequences::note(&history, &record.faults)).collect(),
         ..purpose.info
@@ -123,7 +125,7 @@ fn keep(
     }
     run.write_anomalies(&results.anomalies).map_err(|error| unwritten(&error))?;
     let summary = run.prepare_summary(results).map_err(|error| unwritten(&error))?;
-    show::page_beside(&run.report(), results, history);
+    show::page_beside(&run.report(), results, history, Some(run));
     summary.publish().map_err(|error| unwritten(&error))
 }
 

@@ -13,6 +13,7 @@ mod consequences;
 mod content;
 mod control;
 mod environment;
+mod excerpts;
 mod exit;
 mod faults;
 mod follow;

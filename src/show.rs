@@ -1,10 +1,12 @@
 //! Results on standard output, and pages on disk. Events and progress go to stderr, elsewhere.
 
 use crate::certificate::Certificate;
-use crate::consequences;
 use crate::exit::{self, Failure};
+use crate::store::Run;
+use crate::{consequences, excerpts};
 use history::History;
 use history::results::Results;
+use reports::Logs;
 use reports::terminal::{self, Look, Paths};
 use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Write};
@@ -162,12 +164,12 @@ pub fn write_certificate(file: &Path, certificate: &Certificate) -> Result<(), F
     })
 }
 
-/// Draws the page that is to be written to `file`.
+/// Draws the page that is to be written to `file`, of a history that no run has left.
 ///
 /// # Errors
 /// A bug in drawing is caught, said, and changes no verdict (70).
 pub fn page(file: &Path, results: &Results, history: &History) -> Result<String, Failure> {
-    drawn(file, || reports::html(results, history))
+    drawn(file, || reports::html(results, history, &Logs::default()))
 }
 
 fn drawn(file: &Path, draw: impl FnOnce() -> String) -> Result<String, Failure> {
@@ -178,8 +180,8 @@ fn drawn(file: &Path, draw: impl FnOnce() -> String) -> Result<String, Failure> 
 
 /// The page beside a verdict: one that cannot be drawn or written is said, and changes neither verdict nor exit code.
 /// True if it is there.
-pub fn page_beside(file: &Path, results: &Results, history: &History) -> bool {
-    match write_page(file, results, history) {
+pub fn page_beside(file: &Path, results: &Results, history: &History, run: Option<&Run>) -> bool {
+    match write_page(file, results, history, run) {
         Ok(()) => true,
         Err(failure) => {
             eprintln!("perjury: {failure}");
@@ -188,12 +190,17 @@ pub fn page_beside(file: &Path, results: &Results, history: &History) -> bool {
     }
 }
 
-/// Draws the page and writes it.
+/// Draws the page and writes it, with what the logs of a run say, if it is of one.
 ///
 /// # Errors
 /// The disk's (74). A bug in drawing is caught, said, and changes no verdict (70).
-pub fn write_page(file: &Path, results: &Results, history: &History) -> Result<(), Failure> {
-    write_drawn(file, || reports::html(results, history))
+pub fn write_page(
+    file: &Path,
+    results: &Results,
+    history: &History,
+    run: Option<&Run>,
+) -> Result<(), Failure> {
+    write_drawn(file, || reports::html(results, history, &excerpts::read(run, results)))
 }
 
 /// The same for a page that is drawn in another way.

@@ -130,6 +130,8 @@ impl Run {
             // TOML has no unsigned numbers; a seed beyond theirs is written as text.
             seed: number("seed").map_or_else(|| text("seed").parse().unwrap_or(0), |seed| seed as u64),
             started: self.dir.file_name().map_or(String::new(), |n| n.to_string_lossy().into_owned()),
+            zero: None,
+            ahead: Vec::new(),
             interrupted: true,
             config: config.iter().map(|(key, value)| (key.clone(), plain(value))).collect(),
             command: format!("perjury test --config {}", self.dir.join("config.toml").display()),
@@ -242,6 +244,11 @@ fn json(value: &impl serde::Serialize) -> io::Result<Vec<u8>> {
 
 fn at(path: &Path, doing: &str, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{}: {doing}: {error}", path.display()))
+}
+
+/// What the directory of a node's files is called in that of its run: a node's name may be anything that can be typed.
+pub fn node_dir(node: &str) -> String {
+    node.chars().map(|c| if c.is_ascii_alphanumeric() || ".-_".contains(c) { c } else { '-' }).collect()
 }
 
 /// Moves the symlink in one step, so that whoever looks at it in between finds one run or the other.

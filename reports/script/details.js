@@ -13,11 +13,28 @@ function showTip(i, clientX, clientY) {
     make('span', {}, `client ${ops.process[i]}${node(i) ? ' → ' + node(i) : ''} · ${ended(i)}`),
     make('span', {}, `${moment(ops.start[i])}${line(i) ? ' · line ' + line(i) : ''}`));
   if (error(i)) tip.append(make('span', { class: 'warn' }, error(i)));
+  placeTip(clientX, clientY);
+}
+
+function placeTip(clientX, clientY) {
   tip.hidden = false;
   const box = tip.getBoundingClientRect();
   const x = Math.min(clientX + 14, document.documentElement.clientWidth - box.width - 8);
   const y = clientY + 18 + box.height > window.innerHeight ? clientY - box.height - 12 : clientY + 18;
   tip.style.transform = `translate(${Math.max(4, x)}px,${Math.max(4, y)}px)`;
+}
+
+// Lines of the nodes' logs under the pointer.
+const LOGS_MAX = 6;
+function showLogs(lines, clientX, clientY) {
+  if (!lines.length) {
+    tip.hidden = true;
+    return;
+  }
+  const said = ([at, error, node, text]) => make('span', {}, make('b', {}, `${moment(at)} ${node} ${error ? 'error' : 'warning'}`), ' ' + text);
+  tip.replaceChildren(...lines.slice(0, LOGS_MAX).map(said));
+  if (lines.length > LOGS_MAX) tip.append(make('span', {}, `${lines.length - LOGS_MAX} more: zoom in`));
+  placeTip(clientX, clientY);
 }
 
 function ended(i) {
@@ -38,6 +55,7 @@ function describe(i) {
   }
   const core = ops.core.get(i);
   const during = H.faults.filter(f => ops.start[i] <= (f.to ?? H.length) && ops.end[i] >= f.from);
+  const warned = H.logs ? H.logs.lines.filter(line => line[2] === node(i) && line[0] >= ops.start[i] && line[0] <= ops.end[i]) : [];
   const facts = [
     ['operation', words(i)],
     ['key', key(i)],
@@ -50,6 +68,7 @@ function describe(i) {
     ['lines', line(i) ? line(i) + (back(i) ? ' and ' + back(i) : '') : ''],
     ['primary', H.roles.filter(r => r.from <= ops.end[i] && (r.to ?? H.length) >= ops.start[i]).map(r => `${r.node} (term ${r.term})`).join(', ')],
     ['stalled', H.stalls.some(([from, to]) => from <= ops.end[i] && to >= ops.start[i]) ? 'the controller stood still meanwhile' : ''],
+    ['warned', warned.length ? warned.slice(0, 3).map(line => line[3]).join(' ¶ ') + (warned.length > 3 ? ` ¶ ${warned.length - 3} more` : '') : ''],
     ['during', during.map(f => `${f.kind} ${f.what}`).join('; ')],
   ].filter(fact => fact[1] !== '');
   const list = make('dl', {}, ...facts.map(([term, text]) => make('div', {}, make('dt', {}, term), make('dd', {}, text))));

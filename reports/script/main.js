@@ -80,6 +80,7 @@ function build() {
   const bar = make('div', { class: 'bar', role: 'search' }, filterBox, found, grouping, make('span', { class: 'check' }, focusBox, focusLabel), buttons);
   const notes = [];
   const reduced = H.n < H.total ? [make('p', { class: 'note reduced' }, H.held)] : [];
+  if (H.logs && H.logs.more) notes.push(`${count(H.logs.more)} more warnings and errors of the nodes' logs have no tick here.`);
   if (H.cut < 256) notes.push(`Values longer than ${H.cut} characters are cut here; the history has all of them.`);
   const browser = make('div', { class: 'browse' }, ...reduced, bar, overview, heading, scroller, panel, table, ...notes.map(text => make('p', { class: 'note' }, text)));
   const section = $('#timeline');
@@ -176,6 +177,13 @@ function listen() {
     e.preventDefault();
   }, { passive: false });
   scroller.addEventListener('scroll', changed, { passive: true });
+  heading.addEventListener('pointermove', e => {
+    const box = heading.getBoundingClientRect(), k = scale(box.width), y = e.clientY - box.top;
+    const inLane = logLane >= 0 && y >= logLane - 2 && y < logLane + LANE;
+    const at = view.from + (e.clientX - box.left - LEFT) / k;
+    showLogs(inLane ? logged().filter(line => Math.abs(line[0] - at) * k <= 4) : [], e.clientX, e.clientY);
+  });
+  heading.addEventListener('pointerleave', () => tip.hidden = true);
   let typing = 0;
   filterBox.addEventListener('input', () => {
     clearTimeout(typing);

@@ -122,9 +122,14 @@ function reigns() {
   return [out, free.length];
 }
 
+// Warnings and errors of the nodes' logs in the part that is shown, and where their lane is in the heading.
+const logged = () => H.logs && H.logs.lines.length ? H.logs.lines.filter(line => line[0] >= view.from && line[0] <= view.to) : [];
+let logLane = -1;
+
 function drawHeading(canvas) {
   const [shown, many] = lanes(), [roles, deep] = reigns();
-  const height = 22 + (many + deep) * LANE;
+  const logs = H.logs && H.logs.lines.length ? 1 : 0;
+  const height = 22 + (many + deep + logs) * LANE;
   const [g, width] = prepare(canvas, height);
   const right = width - RIGHT, k = scale(width);
   const x = t => LEFT + (t - view.from) * k;
@@ -171,6 +176,19 @@ function drawHeading(canvas) {
     g.fillStyle = colours.mut;
     const text = fitted(g, role.node + ' · term ' + role.term, to - from - 10);
     if (text) g.fillText(text, from + 5, y + LANE / 2 - 0.5);
+  }
+  logLane = logs ? 20 + (many + deep) * LANE : -1;
+  if (logs) {
+    g.font = '11px ' + colours.sans;
+    g.textAlign = 'right';
+    g.fillStyle = colours.mut;
+    g.fillText('logs', LEFT - 9, logLane + LANE / 2);
+    g.textAlign = 'left';
+    // What is longer or darker is an error.
+    for (const [at, error] of logged()) {
+      g.fillStyle = error ? colours.ink : colours.faint;
+      g.fillRect(x(at) - 0.5, logLane + (error ? 1 : 6), error ? 2 : 1, LANE - (error ? 4 : 9));
+    }
   }
   // Where the controller itself stood still, nothing can be told of the system.
   for (const [from, to] of H.stalls) {

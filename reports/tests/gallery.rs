@@ -19,7 +19,7 @@ fn gallery() -> PathBuf {
 fn the_committed_pages_are_what_the_code_makes() {
     let update = std::env::var_os("UPDATE_GALLERY").is_some();
     for case in cases::all() {
-        let page = reports::html(&case.results, &case.history);
+        let page = reports::html(&case.results, &case.history, &case.logs);
         let path = gallery().join(format!("{}.html", case.name));
         // Some checkouts change line ends.
         let committed = std::fs::read_to_string(&path).unwrap_or_default().replace("\r\n", "\n");

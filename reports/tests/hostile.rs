@@ -50,7 +50,7 @@ fn everything(results: &Results, history: &History) -> (String, String) {
     for anomaly in &results.anomalies {
         text.push_str(&narrated(anomaly));
     }
-    (reports::html(results, history), text)
+    (reports::html(results, history, &reports::Logs::default()), text)
 }
 
 /// What is drawn, and the two script elements at the end: the operations and the script itself.
@@ -92,7 +92,7 @@ fn no_value_becomes_markup_and_none_reaches_the_terminal_raw() {
 fn a_megabyte_of_value_is_cut_and_said_to_be() {
     let case = cases::stale_read();
     let results = poisoned(&case.results, &"ab ".repeat(350_000));
-    let page = reports::html(&results, &case.history);
+    let page = reports::html(&results, &case.history, &reports::Logs::default());
     assert!(page.contains("(cut: 1\u{a0}050\u{a0}000 characters in all)"));
     assert!(page.len() < 500_000, "{}", page.len());
     let text = anomalies(&results, &Paths::default(), &Look { width: 100, color: false, unicode: true });
@@ -103,7 +103,7 @@ fn a_megabyte_of_value_is_cut_and_said_to_be() {
 #[test]
 fn nothing_is_fetched_and_only_our_script_runs() {
     for case in cases::all() {
-        let page = reports::html(&case.results, &case.history);
+        let page = reports::html(&case.results, &case.history, &case.logs);
         assert!(page.contains("default-src 'none'; script-src 'sha256-"));
         assert!(!page.contains("unsafe-inline") && !page.contains("connect-src"));
         let (page, ours) = apart(&page);

@@ -39,7 +39,7 @@ fn run(nodes: &[&str], seconds: i64, answer: impl Fn(&str, i64) -> (Outcome, i64
 fn faults(raws: &[Raw], faults: Vec<FaultRecord>) -> String {
     let history = history(raws, true);
     let results = results(&history, Verdict::Valid, faults);
-    let page = reports::html(&results, &history);
+    let page = reports::html(&results, &history, &reports::Logs::default());
     let section =
         page.split("id=\"faults\"").nth(1).and_then(|rest| rest.split("</section>").next()).expect("faults");
     let mut text = String::new();

@@ -16,7 +16,7 @@ fn held(keys: u64, faults: Vec<FaultRecord>, most: usize) -> (u64, u64, String) 
     }
     let history = history(&raws, true);
     let results = results(&history, Verdict::Valid, faults);
-    let header = header(&reports::html_of(&results, &history, most));
+    let header = header(&reports::html_of(&results, &history, &reports::Logs::default(), most));
     let words = header["held"].as_str().unwrap_or("").replace('\u{a0}', " ");
     (header["n"].as_u64().expect("a number"), header["total"].as_u64().expect("a number"), words)
 }

@@ -245,6 +245,8 @@ fn info(case: &Case, seed: u64, parts: &Parts) -> Result<RunInfo, Failure> {
         nodes: Vec::new(),
         seed,
         started: chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true),
+        zero: None,
+        ahead: Vec::new(),
         interrupted: false,
         config,
         command: command(case, seed),

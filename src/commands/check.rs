@@ -131,7 +131,10 @@ pub fn one(
         show::write_certificate(file, &certificate)?;
     }
     let results = concluded.results;
-    let report = args.report.as_deref().filter(|file| show::page_beside(file, &results, &subject.history));
+    let report = args
+        .report
+        .as_deref()
+        .filter(|file| show::page_beside(file, &results, &subject.history, subject.run.as_ref()));
     let (verdict, further) = (results.verdict, to_go_on(args, path, &results));
     let paths = paths(&results, report);
     sink.take(results, paths, Some(&subject.history))?;

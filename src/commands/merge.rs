@@ -57,8 +57,10 @@ pub fn run(args: &MergeArgs, signals: &Signals) -> Result<u8, Failure> {
             }
             found.inform(&mut subject.history, &question, &signals.stop, args.quiet)?;
             let Concluded { results, .. } = found.conclude(&subject.history, &question, whole.background());
-            report =
-                args.report.as_deref().filter(|file| show::page_beside(file, &results, &subject.history));
+            report = args
+                .report
+                .as_deref()
+                .filter(|file| show::page_beside(file, &results, &subject.history, subject.run.as_ref()));
             results
         }
         None => whole.conclude_alone(

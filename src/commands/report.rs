@@ -5,7 +5,7 @@ use crate::exit::{self, Failure};
 use crate::signals::Signals;
 use crate::store::Run;
 use crate::subject::Subject;
-use crate::{judging, show};
+use crate::{excerpts, judging, show};
 use std::path::PathBuf;
 
 /// Writes the page and prints its path. A run that was judged is drawn from its results; anything else is judged first.
@@ -29,9 +29,9 @@ pub fn run(args: &ReportArgs, signals: &Signals) -> Result<u8, Failure> {
         }
     };
     let history = &subject.history;
-    show::write_drawn(&file, || match args.all {
-        true => reports::html_of(&results, history, usize::MAX),
-        false => reports::html(&results, history),
+    show::write_drawn(&file, || {
+        let most = if args.all { usize::MAX } else { reports::OPS_MAX };
+        reports::html_of(&results, history, &excerpts::read(subject.run.as_ref(), &results), most)
     })?;
     show::out(&format!("{}\n", file.display()));
     Ok(exit::HOLDS)

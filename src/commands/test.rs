@@ -327,6 +327,8 @@ fn info(
         nodes: Vec::new(),
         seed: config.seed,
         started: chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true),
+        zero: None,
+        ahead: Vec::new(),
         interrupted: false,
         config: lines.iter().map(|(key, value)| (key.clone(), plain(value))).collect(),
         command: command(config, resolved),

@@ -6,7 +6,7 @@ use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// Stamps events with CLOCK_MONOTONIC, strictly increasing, and appends each with one `write`.
 ///
@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 /// ```
 pub struct Recorder {
     started: Instant,
+    zero: SystemTime,
     inner: Mutex<Inner>,
     broken: AtomicBool,
 }
@@ -61,6 +62,7 @@ impl Recorder {
     pub fn new(out: impl Write + Send + 'static) -> Recorder {
         Recorder {
             started: Instant::now(),
+            zero: SystemTime::now(),
             inner: Mutex::new(Inner {
                 out: Box::new(out),
                 index: 0,
@@ -76,6 +78,11 @@ impl Recorder {
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the wall clock said when the run began: by it the logs of nodes are put beside the history, and nothing else.
+    pub fn zero(&self) -> SystemTime {
+        self.zero
     }
 
     /// Nanoseconds since the run began.

@@ -78,6 +78,10 @@ pub struct RunRecord {
     pub nodes: Vec<String>,
     /// Version of the system.
     pub version: String,
+    /// What the wall clock said at time zero: nanoseconds since 1970.
+    pub zero: i64,
+    /// By how many nanoseconds the clocks of nodes with clocks of their own were ahead of ours.
+    pub ahead: Vec<(String, i64)>,
     /// Whether somebody ended the run early.
     pub interrupted: bool,
     /// Why the cluster could not be healed, if it could not.
@@ -363,6 +367,8 @@ impl Stage {
             notes,
             nodes: self.common.nodes.clone(),
             version: self.running.version(),
+            zero: crate::control::clock::unix_ns(self.recorder.zero()),
+            ahead: self.running.ahead(),
             interrupted: self.interrupted,
             unhealed: self.unhealed.clone(),
         }

@@ -131,6 +131,13 @@ impl<S: Service> Running for Daemons<S> {
         self.version.clone()
     }
 
+    fn ahead(&self) -> Vec<(String, i64)> {
+        match &self.place {
+            Nodes::Lab(_) => Vec::new(),
+            Nodes::Hosts(cluster) => cluster.cluster.ahead(),
+        }
+    }
+
     /// None of other machines.
     fn pids(&self) -> Vec<u32> {
         match &self.place {

@@ -9,6 +9,7 @@ use crate::control::hosts::ledger::Thing;
 use crate::control::hosts::process::{Finder, Owner, write_down};
 use crate::control::hosts::{self, ChangeMembers, HostCluster, Known, each};
 use crate::control::reach;
+use crate::store::node_dir;
 use nemesis::{Cluster, NodeState};
 use std::hash::{BuildHasher, RandomState};
 use std::io;
@@ -257,13 +258,7 @@ impl<S: Service> HostedCluster<S> {
         let logs = if self.ours { self.service.logs() } else { Vec::new() };
         let mut notes = Vec::new();
         for (host, path) in self.hosts.iter().flat_map(|host| logs.iter().map(move |path| (host, path))) {
-            // A node's name may be anything that can be typed.
-            let file: String = host
-                .name()
-                .chars()
-                .map(|c| if c.is_ascii_alphanumeric() || ".-_".contains(c) { c } else { '-' })
-                .collect();
-            let dir = self.dir.join(file);
+            let dir = self.dir.join(node_dir(host.name()));
             let kept = std::fs::create_dir_all(&dir)
                 .and_then(|()| {
                     std::fs::File::create(dir.join(Path::new(path).file_name().unwrap_or_default()))

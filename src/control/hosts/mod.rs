@@ -24,7 +24,7 @@ use skew::Saved;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, ToSocketAddrs};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 /// How long a look at a host may take.
 const LOOK: Duration = Duration::from_secs(5);
@@ -165,7 +165,7 @@ impl HostCluster {
             if own.is_empty() {
                 return Err(host.failed("asking for its addresses", "it has none that we know"));
             }
-            Ok((own, ahead(host)?))
+            Ok((own, skew::ahead(host, LOOK)?))
         }))?;
         // What several hosts have (the bridge of a container engine, say) leads to none of them.
         let mut counts: BTreeMap<IpAddr, usize> = BTreeMap::new();
@@ -192,6 +192,11 @@ impl HostCluster {
         let (host, mut known) = (&*self.hosts[node], self.lock(node));
         self.opened(host, &mut known)?;
         self.ledger.act(host, thing, about, undo, "true", "").map(drop)
+    }
+
+    /// By how many nanoseconds the clock of each host was ahead of ours when we came to it, give or take the way there.
+    pub fn ahead(&self) -> Vec<(String, i64)> {
+        self.names.iter().enumerate().map(|(node, name)| (name.clone(), self.lock(node).ahead_ns)).collect()
     }
 
     /// Says how members are changed.
@@ -380,24 +385,6 @@ fn keep_leases(cluster: &Arc<HostCluster>) {
     let _ = std::thread::Builder::new().name("leases".into()).spawn(renew);
 }
 
-/// A host's clock minus ours, in nanoseconds, to half of the time that asking takes.
-fn ahead(host: &dyn Host) -> Result<i64, HostError> {
-    let ours = || SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |d| d.as_nanos() as i64);
-    // The first question may have to open a connection.
-    let mut best: Option<(i64, i64)> = None;
-    for _ in 0..2 {
-        let (began, before) = (Instant::now(), ours());
-        let said = host.sh("date +%s%N", LOOK)?;
-        let took = began.elapsed().as_nanos() as i64;
-        let theirs: i64 =
-            said.parse().map_err(|_| host.failed("reading its clock", &format!("it said {said:?}")))?;
-        if best.is_none_or(|(least, _)| took < least) {
-            best = Some((took, theirs - (before + took / 2)));
-        }
-    }
-    Ok(best.map_or(0, |(_, ahead)| ahead))
-}
-
 impl Cluster for HostCluster {
     fn nodes(&self) -> &[String] {
         &self.names
@@ -549,7 +536,7 @@ impl Cluster for HostCluster {
     }
 
     fn clock_offset(&self, node: usize) -> Result<i64, String> {
-        Ok(ahead(self.host(node)?)? - self.lock(node).ahead_ns)
+        Ok(skew::ahead(self.host(node)?, LOOK)? - self.lock(node).ahead_ns)
     }
 
     fn role(&self, node: usize) -> Result<Option<Role>, String> {

@@ -4,7 +4,9 @@
 //! plus what has passed since. So every setting starts from the truth, and none adds to an earlier one. The kernel tells
 //! that time to a hundredth of a second; who needs it closer has a daemon for it, which is started again at the end.
 
+use crate::control::host::{Host, HostError};
 use nemesis::ClockSetting;
+use std::time::{Duration, Instant, SystemTime};
 
 /// Daemons that keep the time. Those that run are stopped first, or they would heal the fault.
 const KEEPERS: &str = "systemd-timesyncd chrony chronyd ntp ntpd ntpsec openntpd";
@@ -23,6 +25,24 @@ pub fn keepers() -> String {
 pub fn stop_keepers(running: &str) -> (String, String) {
     let names = running.split_whitespace().collect::<Vec<_>>().join(" ");
     (format!("systemctl stop {names}\n"), format!("systemctl start {names}\n"))
+}
+
+/// A host's clock minus ours, in nanoseconds, to half of the time that asking takes.
+pub fn ahead(host: &dyn Host, patience: Duration) -> Result<i64, HostError> {
+    let ours = || SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |d| d.as_nanos() as i64);
+    // The first question may have to open a connection.
+    let mut best: Option<(i64, i64)> = None;
+    for _ in 0..2 {
+        let (began, before) = (Instant::now(), ours());
+        let said = host.sh("date +%s%N", patience)?;
+        let took = began.elapsed().as_nanos() as i64;
+        let theirs: i64 =
+            said.parse().map_err(|_| host.failed("reading its clock", &format!("it said {said:?}")))?;
+        if best.is_none_or(|(least, _)| took < least) {
+            best = Some((took, theirs - (before + took / 2)));
+        }
+    }
+    Ok(best.map_or(0, |(_, ahead)| ahead))
 }
 
 /// Prints what the clock says and how long the host has run, in nanoseconds and hundredths: what is saved.

@@ -113,6 +113,7 @@ fn explain_rung(
         refused,
         edges,
         circle: around,
+        without: told.without,
         orders: told.orders,
         orders_total: told.orders_total,
         states: told.states,
@@ -172,6 +173,8 @@ struct Told {
     pure: Vec<bool>,
     orders: Vec<OrderRow>,
     orders_total: u64,
+    /// Labels of those without each of which the rest has an order.
+    without: Vec<String>,
     states: Vec<StateSpan>,
 }
 
@@ -194,6 +197,7 @@ fn told<M: Specified>(
             pure,
             orders: Vec::new(),
             orders_total: 0,
+            without: Vec::new(),
             states: Vec::new(),
         };
     };
@@ -258,8 +262,8 @@ fn tell<M: Model>(
     let told = |core| {
         let proofs = problems().map(|problem| projected(part, problem, property, core, object, reading));
         let proofs: Vec<Told> = proofs.filter(|(_, legal)| !legal).map(|(told, _)| told).collect();
-        // Everything, as long as it can be shown; else whatever is least.
-        proofs.into_iter().min_by_key(|told| told.core.len().max(orders::COMPLETE_OPS))
+        // Whatever is least; of two alike what was known in the end.
+        proofs.into_iter().min_by_key(|told| told.core.len())
     };
     told(supported).or_else(|| told(core)).unwrap_or_else(|| {
         let (untold, _) = projected(part, problem, property, core, object, reading);
@@ -281,7 +285,15 @@ fn projected<M: Model>(
     let core: Vec<u32> = small.ops.iter().map(|op| op.source).collect();
     let texts = small.ops.iter().map(|op| small.model.describe_op(&part.values, op.op)).collect();
     let pure = small.ops.iter().map(|op| small.model.is_pure(op.op)).collect();
-    let mut told = Told { core, texts, pure, orders: Vec::new(), orders_total: 0, states: Vec::new() };
+    let mut told = Told {
+        core,
+        texts,
+        pure,
+        orders: Vec::new(),
+        orders_total: 0,
+        without: Vec::new(),
+        states: Vec::new(),
+    };
     let base = Base::from(property);
     if let Some(world) = World::new(&small, &part.values, &told.core, base, object.to_string()) {
         let labels: Vec<String> = (0..told.core.len()).map(scene::label).collect();
@@ -290,6 +302,15 @@ fn projected<M: Model>(
             return (told, true);
         }
         (told.orders, told.orders_total) = (orders.rows, orders.total);
+        if told.core.len() <= orders::COMPLETE_OPS {
+            let legal = |left_out: &usize| {
+                let rest = small.ops.iter().enumerate().filter(|(at, _)| at != left_out).map(|(_, op)| *op);
+                let rest = Problem { model: small.model.clone(), ops: rest.collect() };
+                World::new(&rest, &part.values, &told.core, base, object.to_string())
+                    .is_some_and(|world| orders::orders(&world, &labels).legal)
+            };
+            told.without = (0..told.core.len()).filter(legal).map(scene::label).collect();
+        }
         told.states = match base {
             Base::RealTime => states::states(&world, has_a_past(part, &told.core, reading)),
             // Without real time there is no "between".

@@ -169,7 +169,7 @@ const KINDS: [Kind; 41] = [
     },
     Kind {
         name: "intermediate-read",
-        sentence: "a transaction read a value that another had already replaced in itself",
+        sentence: "a transaction read a value that the transaction which wrote it also replaced",
         meaning: "The value was written and replaced within one transaction, so nobody else should ever have seen it. Also \
                   called G1b. Usual causes: reads of uncommitted data, writes that are sent to replicas one by one.",
         example: "P0  |-write x 1, write x 2-|\n\
@@ -270,7 +270,7 @@ const KINDS: [Kind; 41] = [
     },
     Kind {
         name: "changed-event",
-        sentence: "a watcher was told of another change than the one that was made at that revision",
+        sentence: "a watcher was told of a change that is not the one made at that revision",
         meaning: "An event carries a revision, and at that revision something else was written, or another watcher was told of \
                   something else there; or the change was acknowledged with another revision. Usual causes: members whose \
                   revisions have come apart, events that are read from a store which was restored meanwhile.",
@@ -322,7 +322,7 @@ const KINDS: [Kind; 41] = [
     },
     Kind {
         name: "id-went-back",
-        sentence: "an id, version or offset was not larger than one that had been given out before",
+        sentence: "an id, version or offset was not larger than one given out before",
         meaning: "Numbers that should grow did not: an operation that was sent after another had been answered made a smaller \
                   one. Usual causes: ranges of numbers that servers hold in stock, a failover to a replica that lags behind, \
                   clocks.",
@@ -339,7 +339,7 @@ const KINDS: [Kind; 41] = [
     },
     Kind {
         name: "skipped-id",
-        sentence: "a version or offset was given out that leaves a gap",
+        sentence: "a version or offset that was given out leaves a gap",
         meaning: "Versions or offsets that count one by one reached a number although too few others were made, or can have \
                   been made, before it. Usual causes: writes that took effect twice, entries that another client or the \
                   system itself put there, answers of another key; or versions that do not count one by one.",
@@ -348,7 +348,7 @@ const KINDS: [Kind; 41] = [
     },
     Kind {
         name: "out-of-turn",
-        sentence: "an element came out although another was due",
+        sentence: "an element came out although another was due before it",
         meaning: "A stack gave out what was not on top, or a priority queue what was not the smallest: the one that was due had \
                   been put in and acknowledged before, and nobody had taken it. Usual causes: several servers with a part \
                   each, or an element that becomes visible only later.",
@@ -419,7 +419,7 @@ const KINDS: [Kind; 41] = [
     },
     Kind {
         name: "false-empty",
-        sentence: "a client found nothing although an acknowledged element was in",
+        sentence: "a client found nothing although an acknowledged element was there",
         meaning: "A client asked after an element had been put in and acknowledged, before anyone took it out, and was told \
                   that there is nothing. Later it did come. Usual causes: those of a stale read; a queue in several parts of \
                   which only one was asked.",

@@ -270,7 +270,7 @@ impl Model for Queue {
         object: &str,
     ) -> String {
         let front = match state.front() {
-            Some(&v) => format!("{} is in front of {object}", values.get(v)),
+            Some(&v) => format!("{} is at the front of {object}", values.get(v)),
             None => format!("{object} is empty"),
         };
         match op {

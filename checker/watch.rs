@@ -375,18 +375,24 @@ impl Model for Watch {
     fn describe_state(&self, values: &Interner, state: &Arc<Store>) -> String {
         let events: Vec<String> = state.events.iter().map(|&event| happened(values, event)).collect();
         match &events[..] {
-            [] => format!("no changes, counted to {}", state.reached),
-            events => format!("{}, counted to {}", events.join(", "), state.reached),
+            [] => format!("revision {}", state.reached),
+            events if state.events.last().is_some_and(|last| last.revision == state.reached) => {
+                events.join(", ")
+            }
+            events => format!("{}, revision {}", events.join(", "), state.reached),
         }
     }
 
     fn describe_conflict(&self, values: &Interner, state: &Arc<Store>, op: WatchOp, object: &str) -> String {
         let (answer, all) = match op {
             WatchOp::Write(_, revision) if revision <= state.reached => {
-                return format!("it made revision {revision}, but {object} had counted to {}", state.reached);
+                return format!(
+                    "it made revision {revision}, but {object} was at revision {} already",
+                    state.reached
+                );
             }
             WatchOp::Write(..) | WatchOp::WriteUnheard(_) => {
-                return format!("nothing speaks against it: {object} had counted to {}", state.reached);
+                return format!("nothing speaks against it: {object} was at revision {}", state.reached);
             }
             WatchOp::Watch(number) => (self.answer(number), false),
             WatchOp::CatchUp(number) => (self.answer(number), true),

@@ -217,6 +217,9 @@ pub struct Anomaly {
     pub edges: Vec<Edge>,
     /// The labels around the circle, first repeated at the end; empty if there is none.
     pub circle: Vec<String>,
+    /// Labels of the operations without each of which the others could be ordered, as they stand here.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub without: Vec<String>,
     /// Every order that the property allows, grouped by where it breaks: then the counts add up to `orders_total`.
     /// Where that would be too long, the longest legal prefixes alone, each with every operation that cannot come
     /// next: then the counts add up to less. Empty if even those were too many to find.

@@ -5,12 +5,12 @@ use crate::picture::{caption, edge_class, op_class, outcome, picture};
 use crate::plan::{op_text, shown};
 use crate::roles;
 use crate::story::story;
-use crate::summary::{adjective, orders_heading, rule};
+use crate::summary::{adjective, kind_title, orders_heading, rule};
 use crate::terminal::{self, Look};
 use crate::text::{count, list, many, moment, number_word, title};
 use crate::timeline::band_class;
-use history::History;
-use history::results::{Anomaly, OrderRow, Results, Role};
+use history::results::{Anomaly, OrderRow, Results};
+use history::{History, Op, ValueId};
 use maud::{Markup, html};
 
 /// Cards for at most this many; one for each pattern comes first.
@@ -48,14 +48,14 @@ fn card(results: &Results, history: &History, logs: &Logs, anomaly: &Anomaly) ->
         section.card.proof id=(id) aria-labelledby={ (id) "-h" } {
             h2 id={ (id) "-h" } {
                 "Anomaly " (anomaly.id) @if total > 1 { " of " (count(total)) }
-                small { (title(&anomaly.kind)) ": " (set_words(anomaly)) " that cannot be put in order"
+                small { (kind_title(&anomaly.kind)) ": " (set_words(anomaly))
                     @if anomaly.property != "linearizable" { " (" (anomaly.property) ")" } }
                 span.buttons { a.button href="#timeline" data-anomaly=(anomaly.id) hidden { "show in the timeline" } }
             }
             @if results.anomalies.first().is_some_and(|first| first.id != anomaly.id) { p.story { (story(anomaly)) } }
             div class={ "pair" @if drawn.wide { " wide" } } {
                 figure.pic { div.scroll tabindex="0" { (drawn.svg) } figcaption { (caption(&drawn)) } }
-                div.why { (why(anomaly)) }
+                div.why { (why(anomaly, history)) }
             }
             div class={ "context" @if anomaly.edges.is_empty() { " two" } } {
                 // Without a chain of reasons the orders are the proof, and stand in its place.
@@ -73,10 +73,10 @@ fn card(results: &Results, history: &History, logs: &Logs, anomaly: &Anomaly) ->
 fn set_words(anomaly: &Anomaly) -> String {
     let n = anomaly.ops.len();
     let operations = format!("{} operation{}", number_word(n), if n == 1 { "" } else { "s" });
-    if anomaly.minimal {
-        format!("the smallest set, {operations},")
-    } else {
-        format!("a small set, {operations},")
+    match (n, anomaly.minimal) {
+        (1, _) => "one operation that no order explains".to_string(),
+        (_, true) => format!("the smallest set, {operations}, that cannot be put in order"),
+        (_, false) => format!("a small set, {operations}, that cannot be put in order"),
     }
 }
 
@@ -86,7 +86,7 @@ fn badge(anomaly: &Anomaly, label: &str) -> Markup {
     html! { span class={ "op " (class) } { (label) } }
 }
 
-fn why(anomaly: &Anomaly) -> Markup {
+fn why(anomaly: &Anomaly, history: &History) -> Markup {
     html! {
         h3.sub { "Why no order works" }
         @if anomaly.edges.is_empty() {
@@ -109,7 +109,50 @@ fn why(anomaly: &Anomaly) -> Markup {
             }
         }
         p.conclusion { (conclusion(anomaly)) }
+        @if let Some(words) = others(anomaly, history) { p.others { (words) } }
     }
+}
+
+/// What is not in the core, of what touches its keys: whoever reads the proof asks whether something else explains it.
+fn others(anomaly: &Anomaly, history: &History) -> Option<String> {
+    let inside: Vec<u32> = shown(anomaly).iter().map(|op| op.invoke).collect();
+    let at = |rank: u32| history.ops.get(history.ops.partition_point(|op| op.invoke < rank));
+    let keys: Vec<ValueId> = inside.iter().filter_map(|&rank| Some(at(rank)?.key)).collect();
+    let last = anomaly.ops.iter().filter(|op| op.fatal).find_map(|op| op.ret)?;
+    let others: Vec<&Op> =
+        history.ops.iter().filter(|op| keys.contains(&op.key) && !inside.contains(&op.invoke)).collect();
+    let real_time = anomaly.property == "linearizable";
+    let later = others.iter().filter(|op| real_time && op.invoke > last).count();
+    let (all, rest) = (others.len() as u64, (others.len() - later) as u64);
+    let fatal = anomaly.ops.iter().find(|op| op.fatal).map_or("", |op| op.label.as_str());
+    let on = anomaly.key.as_deref().map_or(String::new(), |key| format!(" on {key}"));
+    let (these, were) = match all {
+        1 => (format!("The one other operation{on}"), "was"),
+        _ => (format!("The {} other operations{on}", count(all)), "were"),
+    };
+    let differ = |n: u64| if n == 1 { "makes no difference" } else { "make no difference" };
+    Some(match (later, rest) {
+        (0, 0) => format!("There was no other operation{on}."),
+        (_, 0) => format!("{these} {were} sent only after the answer to {fatal}."),
+        (0, _) => format!("{these} {} to this.", differ(rest)),
+        (1, _) => format!(
+            "Of {}, one was sent only after the answer to {fatal}; {} {} to this.",
+            lower(&these),
+            count(rest),
+            differ(rest)
+        ),
+        (_, _) => format!(
+            "Of {}, {} were sent only after the answer to {fatal}; {} {} to this.",
+            lower(&these),
+            count(later as u64),
+            count(rest),
+            differ(rest)
+        ),
+    })
+}
+
+fn lower(these: &str) -> String {
+    these.replacen("The", "the", 1)
 }
 
 /// What the table of orders shows, where it is the whole proof.
@@ -117,7 +160,7 @@ fn cases(anomaly: &Anomaly) -> String {
     let who = rule(anomaly);
     let counted: u64 = anomaly.orders.iter().map(|row| row.count).sum();
     match (anomaly.ops.len(), anomaly.orders_total) {
-        (1, _) => "Nothing that happened before it can give this answer:".to_string(),
+        (1, _) => "Whatever happened before it, it could not be answered so:".to_string(),
         (_, 1) => format!("There is only one order that {who}, and it breaks:"),
         (_, total) if total == counted => format!("Each of the {} orders that {who} breaks:", count(total)),
         (_, _) => format!("Every order that {who} breaks; the longest beginnings that are still legal:"),
@@ -128,19 +171,14 @@ fn operations(anomaly: &Anomaly) -> Markup {
     html! {
         ul.ops { @for op in shown(anomaly) {
             li { (badge(anomaly, &op.label)) " " (op_text(anomaly, op)) span.k { " client " (op.process)
-                @if let Some(node) = &op.node { " via " (node) } ", " (outcome(op)) } }
+                @if let Some(node) = &op.node { " via " (node) } ", " (outcome(anomaly, op)) } }
         } }
     }
 }
 
 fn conclusion(anomaly: &Anomaly) -> Markup {
     let n = anomaly.ops.len();
-    let observations: Vec<String> = anomaly
-        .ops
-        .iter()
-        .filter(|op| op.role == Role::Observation)
-        .map(|op| format!("without {}", op.label))
-        .collect();
+    let without: Vec<String> = anomaly.without.iter().map(|label| format!("without {label}")).collect();
     html! {
         @if anomaly.circle.len() > 1 {
             b { (anomaly.circle.join(" → ")) } " is a circle, so no order of these " (number_word(n)) " operations obeys every rule."
@@ -149,8 +187,8 @@ fn conclusion(anomaly: &Anomaly) -> Markup {
         } @else {
             b { "No order of these " (number_word(n)) " operations" } " is " (adjective(&anomaly.property)) " and legal."
         }
-        @if anomaly.minimal && observations.len() > 1 && observations.len() <= 6 {
-            " " (title(&observations.join(", or "))) ", the rest could be ordered."
+        @if n > 1 && (1..=6).contains(&without.len()) {
+            " " (title(&without.join(", or "))) ", the rest could be ordered."
         }
     }
 }
@@ -174,7 +212,7 @@ fn order(anomaly: &Anomaly, row: &OrderRow) -> Markup {
         tr {
             td.prefix { @for label in &row.prefix { (badge(anomaly, label)) " " }
                 @if row.prefix.last() != Some(&row.breaks_at) { span class="op dead" { (row.breaks_at) } } }
-            td { "breaks at " (row.breaks_at) ": " (row.because) " " span.faint { "(" (many(row.count, "order")) ")" } }
+            td { "breaks at " (row.breaks_at) ": " (row.because) @if anomaly.orders_total != 1 { " " span.faint { "(" (many(row.count, "order")) ")" } } }
         }
     }
 }
@@ -208,7 +246,7 @@ fn coincides(results: &Results, history: &History, logs: &Logs, anomaly: &Anomal
             }
             @if !nodes.is_empty() {
                 p { @for (i, (node, labels)) in nodes.iter().enumerate() {
-                    @if i > 0 { "; " } (list(labels)) @if labels.len() == 1 { " was" } @else { " were" } " answered by " (node) } "." }
+                    @if i > 0 { "; " } (list(labels)) " went to " (node) } "." }
             }
             @if let Some(words) = roles::beside(history, anomaly) { p { (words) } }
             @if let Some(words) = logged::beside(logs, anomaly) { p { (words) } }
@@ -224,7 +262,7 @@ fn alone(results: &Results, anomaly: &Anomaly) -> Markup {
         div {
             h3.sub { "Is it alone?" }
             @if all.len() == 1 && results.anomalies_more == 0 {
-                p { b { "Yes." } " Nothing else in this history violates what was asked." }
+                p { b { "Yes." } " No other violation was found in this history." }
             } @else {
                 p { b { (many(all.len() as u64, "anomaly")) @if same.len() + 1 == all.len() && all.len() > 1 { ", one pattern" } "." }
                     @if !same.is_empty() { " The same pattern: " (list(&same.iter().take(6).map(|a| place(a)).collect::<Vec<_>>()))
@@ -263,7 +301,7 @@ pub fn table(results: &Results) -> Markup {
                 tbody { @for a in results.anomalies.iter().take(LINES_MAX) {
                     tr {
                         td { @if shown.iter().any(|s| s.id == a.id) { a href={ "#a" (a.id) } { (a.id) } } @else { (a.id) } }
-                        td { (title(&a.kind)) } td { (a.property) } td { (place(a)) } td { (a.ops.len()) }
+                        td { (kind_title(&a.kind)) } td { (a.property) } td { (place(a)) } td { (a.ops.len()) }
                         td { @if a.coincides.is_empty() { "no fault" } @for c in &a.coincides { span class={ "chip " (band_class(&c.kind)) } { (c.kind) " " (c.what) } " " } }
                     }
                 } }

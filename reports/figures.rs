@@ -40,9 +40,9 @@ fn all(results: &Results, history: &History) -> Vec<Figure> {
             meaning: "Share of all operations",
         },
         Figure {
-            name: "Failed · unknown",
+            name: "Failed · never answered",
             value: count(stats.fail),
-            beside: format!("· {} never answered", count(stats.info)),
+            beside: format!("· {}", count(stats.info)),
             meaning: "Failed: did not happen, ever. Never answered: may have happened, at any later time",
         },
     ];
@@ -77,7 +77,7 @@ fn all(results: &Results, history: &History) -> Vec<Figure> {
     figures.push(Figure {
         name: "Checked in",
         value: span((seconds * 1e9) as i64),
-        beside: many(states, "state"),
+        beside: if states > 0 { many(states, "state") } else { "without a search".to_string() },
         meaning: "Wall time of all judgements, and the configurations that their searches visited",
     });
     figures

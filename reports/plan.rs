@@ -273,12 +273,15 @@ fn state_text(anomaly: &Anomaly, span: &StateSpan, states: &[String]) -> String 
     }
     let there =
         anomaly.ops.iter().find(|op| op.fatal && op.invoke < span.to && op.ret.is_none_or(|r| r > span.from));
-    let seen = there.and_then(|op| op.text.split_once("→ ")).map(|(_, seen)| seen.trim());
+    let seen = there.and_then(|op| op.text.split_once("→ ").map(|(asked, seen)| (op, asked, seen.trim())));
+    // What a compare-and-set found is what it compared with, not what it left.
+    let seen = seen
+        .map(|(op, asked, seen)| if op.f == "cas" { asked.trim_start_matches("cas ").trim() } else { seen });
     // Where what was seen is a state, the two stand against each other; where it is an answer about one, they do not.
     let answer = |seen: &str| matches!(seen, "true" | "false") || seen.contains(", ");
     let within = |seen: &str| states.iter().any(|p| p.split(' ').any(|word| word == seen) || p == seen);
     match (possible.is_empty(), seen) {
-        (false, Some(seen)) if possible == "…" => format!("never {seen}"),
+        (false, Some(seen)) if possible == "…" => format!("not {seen}"),
         (false, Some(seen)) if !answer(seen) && !within(seen) => format!("{possible}, not {seen}"),
         (false, _) => format!("{possible}: conflict"),
         (true, Some(seen)) => format!("not {seen}"),

@@ -27,6 +27,21 @@ pub fn sentence(results: &Results) -> Sentence {
     Sentence { strong, rest }
 }
 
+/// What a kind of anomaly is called in a word or two.
+pub fn kind_title(kind: &str) -> String {
+    match kind {
+        "not-read-your-writes" => "Own write not seen".to_string(),
+        "non-monotonic" => "Non-monotonic reads".to_string(),
+        "set-lost" => "Lost element".to_string(),
+        "set-stale" => "Stale element".to_string(),
+        "set-resurrected" => "Element came back".to_string(),
+        "store-buffer" => "Both writes missed".to_string(),
+        "lock-shared" => "Lock held twice".to_string(),
+        "generic" => "No legal order".to_string(),
+        _ => title(kind),
+    }
+}
+
 /// The properties that were asked for, as adjectives.
 pub fn asked(results: &Results) -> Vec<String> {
     results.asked.iter().map(|p| adjective(p)).collect()

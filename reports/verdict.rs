@@ -1,8 +1,8 @@
 //! The top of the page: what is decided, in one sentence, what happened, and what the history still guarantees.
 
 use crate::story::story;
-use crate::summary::{adjective, glyph, part, sentence, tally};
-use crate::text::{count, many, title};
+use crate::summary::{adjective, glyph, kind_title, part, sentence, tally};
+use crate::text::{count, list, many, title};
 use crate::timeline::band_class;
 use history::results::{Answer, Judgement, Results, Verdict};
 use maud::{Markup, html};
@@ -65,7 +65,7 @@ fn chips(results: &Results) -> Markup {
             @if results.run.as_ref().is_some_and(|r| r.interrupted) { li.chip.open { "Interrupted" } }
             @match first {
                 Some(anomaly) if results.verdict == Verdict::Invalid => {
-                    li.chip.bad { (title(&anomaly.kind)) }
+                    li.chip.bad { (kind_title(&anomaly.kind)) }
                     @if let Some(key) = &anomaly.key { li.chip { "key " (key)
                         @if let Some(j) = results.judgements.iter().find(|j| j.property == anomaly.property && j.objects.len() > 1) {
                             " · " (part(j, tally(j).1)) } } }
@@ -128,7 +128,17 @@ fn rungs(results: &Results) -> Vec<Rung> {
     };
     let linearizable = judged("linearizable").is_some_and(|j| j.answer == Answer::Holds);
     if judged("linearizable").is_none() {
-        rungs.push(implied("Linearizable", false));
+        // Whatever is linearizable keeps all the others.
+        let broken = results.judgements.iter().any(|j| j.answer == Answer::Violated);
+        rungs.push(match broken {
+            true => Rung {
+                name: "Linearizable".to_string(),
+                scope: "implied".to_string(),
+                class: "no",
+                tag: "✗ violated".to_string(),
+            },
+            false => implied("Linearizable", false),
+        });
     }
     if judged("sequential").is_none() {
         rungs.push(implied("Sequentially consistent", linearizable));
@@ -166,7 +176,22 @@ fn rung(judgement: &Judgement, verdict: Verdict) -> Rung {
     let scope = if judgement.answer == Answer::Violated && judgement.objects.len() > 1 {
         part(judgement, violated)
     } else {
-        judgement.scope.clone()
+        match &judgement.objects[..] {
+            // Keys that operations share are one object.
+            [one] if one.keys.len() > 1 => format!(
+                "{} together",
+                list(
+                    &one.keys
+                        .iter()
+                        .take(4)
+                        .map(String::as_str)
+                        .chain((one.keys.len() > 4).then_some("…"))
+                        .collect::<Vec<_>>()
+                )
+            ),
+            [one] if one.keys.len() == 1 => String::new(),
+            _ => judgement.scope.clone(),
+        }
     };
     Rung { name: title(&adjective(&judgement.property)), scope, class, tag }
 }

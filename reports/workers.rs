@@ -22,10 +22,11 @@ struct Life {
     name: i64,
     /// Line of its first event.
     first: u32,
-    /// Line of its last event. Lines and not ranks: a call that was given up has no rank for that.
+    /// Line from which on its worker may have gone on as another: of its last answer, or of the call that it gave up,
+    /// which may stay open while the next process is at work already.
     last: u32,
-    /// Whether its last call was given up.
-    crashed: bool,
+    /// Line on which its last call was given up, if it was.
+    crashed: Option<u32>,
 }
 
 /// Finds the workers. O(n + p log p) in operations and processes.
@@ -33,13 +34,14 @@ pub fn workers(history: &History) -> Workers {
     let mut lives: Vec<Life> = history
         .processes
         .iter()
-        .map(|&name| Life { name, first: u32::MAX, last: 0, crashed: false })
+        .map(|&name| Life { name, first: u32::MAX, last: 0, crashed: None })
         .collect();
     for op in &history.ops {
         let life = &mut lives[op.process as usize];
         life.first = life.first.min(op.invoke_line);
-        life.last = life.last.max(op.ret_line.max(op.invoke_line));
-        life.crashed = op.outcome == Outcome::Info && op.ret_line > 0;
+        life.crashed = (op.outcome == Outcome::Info && op.ret_line > 0).then_some(op.ret_line);
+        let over = if life.crashed.is_some() { op.invoke_line } else { op.ret_line.max(op.invoke_line) };
+        life.last = life.last.max(over);
     }
     let by_name: HashMap<i64, usize> = lives.iter().enumerate().map(|(i, life)| (life.name, i)).collect();
     let before = |i: usize, stride: i64| -> Option<usize> {
@@ -71,11 +73,11 @@ pub fn workers(history: &History) -> Workers {
 
 /// The distance that leads from nearly every process that began after the first crash to one that had ended.
 fn stride(lives: &[Life], before: &dyn Fn(usize, i64) -> Option<usize>) -> Option<i64> {
-    let crash = lives.iter().filter(|life| life.crashed).map(|life| life.last).min()?;
+    let crash = lives.iter().filter_map(|life| life.crashed).min()?;
     let mut late: Vec<usize> =
         (0..lives.len()).filter(|&i| lives[i].first > crash && lives[i].first != u32::MAX).collect();
     late.sort_by_key(|&i| lives[i].first);
-    let crashed: Vec<&Life> = lives.iter().filter(|life| life.crashed).take(PAIRS).collect();
+    let crashed: Vec<&Life> = lives.iter().filter(|life| life.crashed.is_some()).take(PAIRS).collect();
     let mut candidates: Vec<i64> = late
         .iter()
         .take(PAIRS)
@@ -127,6 +129,23 @@ mod tests {
         let workers = rows(&lines);
         assert_eq!(workers.first, [0, 1]);
         assert_eq!(workers.row, [0, 1, 0, 1, 1]);
+    }
+
+    #[test]
+    fn a_call_that_stays_open_while_its_worker_goes_on_is_in_its_row_too() {
+        let events = [
+            (0, "invoke"),
+            (1, "invoke"),
+            (2, "invoke"),
+            (3, "invoke"),
+            (3, "ok"),
+            (0, "info"),
+            (2, "info"),
+            (4, "invoke"),
+            (1, "info"),
+        ];
+        let lines: String = events.iter().map(|(process, kind)| line(*process, kind)).collect();
+        assert_eq!(rows(&lines).row, [0, 1, 0, 1, 0]);
     }
 
     #[test]

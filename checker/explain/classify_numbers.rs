@@ -70,10 +70,10 @@ pub(crate) fn skipped(scene: &Scene<'_>) -> Option<Finding> {
         let most = others.len() as i64 + first(scene.initial_value(fact.key)) + 1;
         let detail = match scene.reading.model {
             ModelName::AppendLog => {
-                format!("With all that can have come before it, its offset was {} at most.", most - 1)
+                format!("With all that can have come before it, its offset could be {} at most, and offsets leave no gaps.", most - 1)
             }
             _ => format!(
-                "With all that can have come before it, it was the {} of its key at most.",
+                "With all that can have come before it, it could be the {} of its key at most.",
                 ordinal(most)
             ),
         };

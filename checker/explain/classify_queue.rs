@@ -190,14 +190,22 @@ fn out_of_turn(scene: &Scene<'_>, sights: &[Sight]) -> Option<Finding> {
             }
         };
         let of = singles.iter().find(before)?;
-        if scene.reading.due() == Due::First {
-            let late = takers(scene, *of).find_map(|t| {
-                scene.core.iter().position(|&i| std::ptr::eq(&scene.history.ops[i as usize], t))
-            })?;
-            return Some(Finding::new("reordered-message", late, Some(s.at)));
-        }
-        let detail = format!("{} was due before {}.", scene.value(of.element), scene.value(s.element));
-        Some(Finding::new("out-of-turn", s.at, Some(of.put)).with(detail))
+        let (due, came) = (scene.value(of.element), scene.value(s.element));
+        let later = takers(scene, *of).next().map(|taker| super::story::when(taker, false));
+        let later = later.map_or(String::new(), |when| format!(" {due} came out {when}."));
+        let (kind, rule) = match scene.reading.due() {
+            Due::First => {
+                ("reordered-message", format!("{due} had been put in before {came} and was still there."))
+            }
+            Due::Last => (
+                "out-of-turn",
+                format!("{due} had been put in after {came}, and what was put in last comes out first."),
+            ),
+            Due::Smallest | Due::Any => {
+                ("out-of-turn", format!("{due} is smaller than {came}, and the smallest comes out first."))
+            }
+        };
+        Some(Finding::new(kind, s.at, Some(of.put)).with(format!("{rule}{later}")))
     })
 }
 

@@ -166,7 +166,8 @@ impl Graph {
                 let reason = &self.reasons[r];
                 let mut uses: Vec<u32> = reason.uses.iter().map(|&u| number(u)).collect();
                 uses.sort_unstable();
-                let cited = uses.iter().map(u32::to_string).collect::<Vec<_>>().join(", ");
+                let cited = uses.iter().map(u32::to_string).collect::<Vec<_>>().join(" and ");
+                let cited = format!("reason{} {cited}", if uses.len() == 1 { "" } else { "s" });
                 Edge {
                     n: number(r),
                     from: labels[reason.from].clone(),

@@ -66,7 +66,7 @@ fn set(scene: &Scene<'_>) -> (Graph, Option<Circle>) {
         for &(add, _, element) in adds.iter().filter(|a| a.1 == fact.key && happened.contains(&a.0)) {
             if !contains(scene, fact, element) {
                 let (r, a, v) = (scene.label(read), scene.label(add), scene.value(element));
-                let text = format!("{r} did not see {v}, which {a} adds and nobody removes");
+                let text = format!("{r} did not see {v}, which {a} added and nobody removed");
                 graph.add(read, add, Why::Initial, Vec::new(), text);
             }
         }
@@ -101,7 +101,11 @@ fn watch(scene: &Scene<'_>) -> (Graph, Option<Circle>) {
                 graph.add(made, answer.at, Why::Version, Vec::new(), text);
             }
             if !answer.has(revision) && (answer.covers(revision) || answer.all && revision > answer.upto) {
-                let all = if answer.all { "everything" } else { "everything there" };
+                let all = if answer.all {
+                    "everything".to_string()
+                } else {
+                    format!("everything up to {}", answer.upto)
+                };
                 let text = format!("{a} was told of {all}, and not of revision {revision}, which {w} made");
                 graph.add(answer.at, made, Why::Initial, Vec::new(), text);
             }
@@ -127,7 +131,9 @@ pub(crate) fn numbered(scene: &Scene<'_>, graph: &mut Graph) {
         for &(b, _, large, found) in told.iter().filter(|b| b.1 == key && b.0 != a) {
             let (la, lb) = (scene.label(a), scene.label(b));
             let text = match (made, found) {
-                _ if small < large => format!("{la} was told {small} and {lb} {large}, and they only grow"),
+                _ if small < large => {
+                    format!("{la} was told {small} and {lb} {large}: such numbers only grow")
+                }
                 (Made::Here, Made::Before) if small == large => {
                     format!("{lb} found {small}, which {la} made")
                 }
@@ -226,7 +232,7 @@ fn first_in_first_out(
             let n = scene.label(none);
             if let Some(path) = graph.path(a.put, none) {
                 let text = format!(
-                    "{n} found the queue empty after {put_label} had put {value} in ({{}}): so {taken_label} had taken it"
+                    "{n} found the queue empty after {put_label} had put {value} in ({{}}): so {taken_label} must have taken it before"
                 );
                 found.push((taken_a, none, Why::Overwritten, path, text));
             }

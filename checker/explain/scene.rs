@@ -71,6 +71,16 @@ impl<'a> Scene<'a> {
         }
     }
 
+    /// Whether an operation of the core saw what only another of them can have put there.
+    pub(crate) fn saw_effect(&self, reader: usize, writer: usize) -> bool {
+        self.core_facts().any(|(at, fact)| {
+            let Act::Saw(value) = fact.act else { return false };
+            let mut writers = self.writers(fact.key, value);
+            let only = writers.next().filter(|_| writers.next().is_none());
+            at == reader && at != writer && only.is_some_and(|only| self.position(only.op) == Some(writer))
+        })
+    }
+
     /// Whether a sight names one value that one operation put there.
     fn sees_single_values(&self) -> bool {
         match self.reading.family {

@@ -56,7 +56,7 @@ fn first(scene: &Scene<'_>, finding: &Finding, victim: usize, texts: &[String]) 
             "phantom-value" if scene.reading.family != Family::Watch => {
                 format!("{opening}, {who} {did}, which nobody ever wrote.")
             }
-            "phantom-message" => format!("{opening}, {who} {did}, which nobody ever put in with success."),
+            "phantom-message" => format!("{opening}, {who} {did}, which nobody ever put in."),
             "read-of-future" => format!("{opening}, {who} {did}, before anyone had sent it."),
             _ => format!("{opening}, {who} {did}."),
         };
@@ -72,6 +72,7 @@ fn first(scene: &Scene<'_>, finding: &Finding, victim: usize, texts: &[String]) 
         | "set-resurrected"
         | "false-empty"
         | "out-of-turn"
+        | "reordered-message"
         | "lost-event"
         | "changed-event"
         | "repeated-event" => {
@@ -86,7 +87,7 @@ fn first(scene: &Scene<'_>, finding: &Finding, victim: usize, texts: &[String]) 
         "lost-write" | "set-lost" | "lost-message" => {
             let reader = if same { "the same client".to_string() } else { scene.client(witness) };
             let after = match scene.gap(victim, witness) {
-                Some(gap) => format!("{} after that", duration(gap)),
+                Some(gap) => format!("{} after that answer", duration(gap)),
                 None => "After that".to_string(),
             };
             let seen = past(scene, witness, texts, false);
@@ -98,7 +99,7 @@ fn first(scene: &Scene<'_>, finding: &Finding, victim: usize, texts: &[String]) 
         "double-cas" | "lost-update" => {
             let when = when(scene.op(witness), false);
             format!(
-                "{opening}, {who} {did}, although {other} had replaced the same value ({when}: {}).",
+                "{opening}, {who} {did}, although {other} replaced the same value, too ({when}: {}).",
                 texts[witness]
             )
         }
@@ -109,7 +110,7 @@ fn first(scene: &Scene<'_>, finding: &Finding, victim: usize, texts: &[String]) 
         "lock-shared" => {
             let held = gap.map_or(String::new(), |gap| format!(" {gap}"));
             format!(
-                "{opening}, {who} asked for {} and got it{}, although {other} had got it{}{held} and not given it back.",
+                "{opening}, {who} asked for {} and got it{}, although {other} had got it{}{held} and had not given it back.",
                 lock(scene, victim),
                 via(scene, victim, "from"),
                 via(scene, witness, "from")
@@ -177,7 +178,12 @@ fn first(scene: &Scene<'_>, finding: &Finding, victim: usize, texts: &[String]) 
             format!("{opening}, {who} {did}, although {it} {done}{}.", finished(&gap))
         }
         "permits-exceeded" => {
-            format!("{opening}, {who} {did}, although {other} had {done}.")
+            let gave_back = |i: usize| scene.history.values.get(scene.op(i).f).as_text() == Some("release");
+            let kept = if (0..scene.core.len()).any(gave_back) { "" } else { " and had not given it back" };
+            format!(
+                "{opening}, {who} {did}, although {other} had {done}{}{kept}.",
+                acknowledged(scene, witness, &gap)
+            )
         }
         "incompatible-order" => {
             let first = past(scene, witness, texts, false);
@@ -197,17 +203,6 @@ fn first(scene: &Scene<'_>, finding: &Finding, victim: usize, texts: &[String]) 
             via(scene, witness, "through"),
             finished(&gap)
         ),
-        "reordered-message" => {
-            let later = match scene.history.values.get(scene.op(witness).output) {
-                Value::List(_) => "what was put in after it".to_string(),
-                _ => format!("{}, which was put in after it,", scene.value(scene.op(witness).output)),
-            };
-            format!(
-                "{opening}, {who} {did}, although {other} had already taken {later}{}{}.",
-                via(scene, witness, "through"),
-                finished(&gap)
-            )
-        }
         _ => format!("{opening}, {who} {did}, and {other} {done}."),
     }
 }
@@ -291,9 +286,14 @@ fn past(scene: &Scene<'_>, position: usize, texts: &[String], perfect: bool) -> 
             format!("{did}{made}{in_key}{}", node("through"))
         }
         (Family::Watch, "watch" | "catch-up") => {
-            let told = if perfect { "been told" } else { "was told" };
             let (_, which) = texts[position].split_once(' ').unwrap_or(("", ""));
-            format!("{told} of the changes{in_key} {}{}", which.replacen(" →", ":", 1), node("by"))
+            let (range, list) = which.split_once(" → ").unwrap_or((which, ""));
+            let (from, upto) = range.split_once(" up to ").unwrap_or((range, ""));
+            let from = from.replacen("from ", "from revision ", 1);
+            let all = if f == "catch-up" { "as all that there is " } else { "" };
+            let whom = via(scene, position, "asked").replacen(" asked ", "asked ", 1);
+            let whom = if whom.is_empty() { "asked" } else { &whom };
+            format!("{whom} for the changes{in_key} {from} on and got {list} {all}up to revision {upto}")
         }
         (Family::Ids, "generate") => {
             let given = if perfect { "been given" } else { "was given" };
@@ -386,8 +386,15 @@ fn unanswered(scene: &Scene<'_>) -> Vec<String> {
     let (happened, open): (Vec<usize>, Vec<usize>) = (0..scene.core.len())
         .filter(|&i| scene.op(i).outcome == Outcome::Info)
         .partition(|&i| scene.definite(i));
-    let mut sentences: Vec<String> =
-        happened.into_iter().map(|i| no_reply(scene, i, "it did happen, as others saw it")).collect();
+    let saw = |i: usize| {
+        let seen = (0..scene.core.len()).filter(|&reader| scene.saw_effect(reader, i));
+        match seen.map(|reader| scene.label(reader)).collect::<Vec<_>>()[..] {
+            [] => "it did happen".to_string(),
+            [one] => format!("it did happen, as {one} saw"),
+            ref several => format!("it did happen, as {} saw", several.join(" and ")),
+        }
+    };
+    let mut sentences: Vec<String> = happened.into_iter().map(|i| no_reply(scene, i, &saw(i))).collect();
     match &open[..] {
         [] => {}
         [one] => sentences.push(no_reply(scene, *one, "it may or may not have happened")),

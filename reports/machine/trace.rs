@@ -1,9 +1,11 @@
 //! A history in Chrome's trace format, which Perfetto opens: a row per client, per fault, and per node that was primary.
 
 use crate::clean;
-use history::results::{FaultRecord, Results};
+use crate::workers::{Workers, workers};
+use history::results::{CoreOp, FaultRecord, Results};
 use history::{History, NO_TIME, Op, Outcome, Reign, ValueId, reigns};
 use serde_json::{Value, json};
+use std::collections::HashMap;
 use std::io::{self, Write};
 
 /// Clients are one process of the trace, faults another, roles a third.
@@ -24,7 +26,7 @@ pub fn chrome_trace(
     results: Option<&Results>,
     out: &mut dyn Write,
 ) -> io::Result<()> {
-    let mut trace = Trace { out, first: true, timed: timed(history) };
+    let mut trace = Trace { out, first: true, timed: timed(history), workers: workers(history) };
     let unit = if trace.timed {
         "microseconds since the run began"
     } else {
@@ -35,10 +37,11 @@ pub fn chrome_trace(
         "{{\"displayTimeUnit\":\"ms\",\"otherData\":{},\"traceEvents\":[",
         json!({ "history": clean::clean(&history.source.name), "ts": unit })
     )?;
-    trace.names(history, faults)?;
+    trace.names(faults)?;
     let end = history.ops.iter().map(|op| trace.end(op)).fold(0.0, f64::max);
-    for (number, op) in history.ops.iter().enumerate() {
-        trace.operation(history, number, op, end)?;
+    let room = trace.room(history);
+    for ((number, op), room) in history.ops.iter().enumerate().zip(room) {
+        trace.operation(history, number, op, end.min(room))?;
     }
     for fault in faults {
         trace.fault(fault, end)?;
@@ -47,7 +50,7 @@ pub fn chrome_trace(
         trace.roles(&reigns(history), end)?;
     }
     if let Some(results) = results {
-        trace.violations(&clean::results(results))?;
+        trace.violations(history, &clean::results(results))?;
     }
     trace.out.write_all(b"\n]}\n")
 }
@@ -60,6 +63,8 @@ struct Trace<'a> {
     out: &'a mut dyn Write,
     first: bool,
     timed: bool,
+    /// A client that went on as a new process stays in its row.
+    workers: Workers,
 }
 
 impl Trace<'_> {
@@ -93,10 +98,12 @@ impl Trace<'_> {
         self.event(&json!({ "ph": "M", "name": what, "pid": pid, "tid": tid, "args": { "name": name } }))
     }
 
-    fn names(&mut self, history: &History, faults: &[FaultRecord]) -> io::Result<()> {
+    fn names(&mut self, faults: &[FaultRecord]) -> io::Result<()> {
         self.name("process_name", CLIENTS, 0, "clients")?;
-        for process in &history.processes {
-            self.name("thread_name", CLIENTS, *process, &format!("client {process}"))?;
+        for (row, first) in (0..).zip(self.workers.first.clone()) {
+            self.name("thread_name", CLIENTS, row, &format!("client {first}"))?;
+            // Else the rows are in the order of their names, as letters.
+            self.event(&json!({ "ph": "M", "name": "thread_sort_index", "pid": CLIENTS, "tid": row, "args": { "sort_index": row } }))?;
         }
         if !faults.is_empty() {
             self.name("process_name", FAULTS, 0, "faults")?;
@@ -129,7 +136,25 @@ impl Trace<'_> {
         Ok(())
     }
 
-    fn operation(&mut self, history: &History, number: usize, op: &Op, end: f64) -> io::Result<()> {
+    /// Where the next operation of each one's row begins: slices of a row must not cross, and a call that was given up may
+    /// stay open while its client is at work on the next.
+    fn room(&self, history: &History) -> Vec<f64> {
+        let mut next = vec![f64::INFINITY; self.workers.first.len()];
+        let mut room = vec![f64::INFINITY; history.ops.len()];
+        let mut order: Vec<usize> = (0..history.ops.len()).collect();
+        order.sort_by(|&a, &b| {
+            self.start(&history.ops[b]).total_cmp(&self.start(&history.ops[a])).then(b.cmp(&a))
+        });
+        for at in order {
+            let op = &history.ops[at];
+            let next = &mut next[self.workers.row[op.process as usize] as usize];
+            room[at] = std::mem::replace(next, self.start(op));
+        }
+        room
+    }
+
+    /// `room` is where its slice ends at the latest.
+    fn operation(&mut self, history: &History, number: usize, op: &Op, room: f64) -> io::Result<()> {
         let text = |id: ValueId| clean::clean(&history.values.get(id).to_string());
         let (start, mut stop) = (self.start(op), self.end(op));
         let (outcome, mark) = match op.outcome {
@@ -137,9 +162,9 @@ impl Trace<'_> {
             Outcome::Fail => ("fail", " (failed)"),
             Outcome::Info => ("info", " (no reply)"),
         };
-        if op.ret_line == 0 {
-            // Nobody said when the client gave up.
-            stop = end;
+        if op.ret_line == 0 || stop > room {
+            // Nobody said when the client gave up, or it went on before.
+            stop = room;
         }
         let answer = if op.output == ValueId::NULL || op.output == op.input {
             String::new()
@@ -148,7 +173,9 @@ impl Trace<'_> {
         };
         let asked = if op.input == ValueId::NULL { String::new() } else { format!(" {}", text(op.input)) };
         let key = if op.key == ValueId::NULL { String::new() } else { format!(" {}", text(op.key)) };
-        let mut args = json!({ "op": number, "outcome": outcome, "line": op.invoke_line });
+        let process = history.processes[op.process as usize];
+        let mut args =
+            json!({ "op": number, "process": process, "outcome": outcome, "line": op.invoke_line });
         for (name, id) in [("key", op.key), ("node", op.node), ("error", op.error)] {
             if id != ValueId::NULL {
                 args[name] = json!(text(id));
@@ -159,7 +186,7 @@ impl Trace<'_> {
             "name": format!("{}{key}{asked}{answer}{mark}", text(op.f)),
             "cat": outcome,
             "pid": CLIENTS,
-            "tid": history.processes[op.process as usize],
+            "tid": self.workers.row[op.process as usize],
             "ts": start,
             "dur": round(stop - start),
             "args": args,
@@ -193,9 +220,12 @@ impl Trace<'_> {
 
     /// An instant at each operation that fits nowhere, with the reasons in words, and an arrow for each reason that does
     /// not go back in time: the format has no arrows for the others, of which there is one at least.
-    fn violations(&mut self, results: &Results) -> io::Result<()> {
+    fn violations(&mut self, history: &History, results: &Results) -> io::Result<()> {
+        let by_name: HashMap<i64, u32> =
+            history.processes.iter().copied().zip(self.workers.row.iter().copied()).collect();
+        let row = |op: &CoreOp| by_name.get(&op.process).copied().unwrap_or(0);
         for anomaly in &results.anomalies {
-            let at = |op: &history::results::CoreOp| match (self.timed, op.invoke_time) {
+            let at = |op: &CoreOp| match (self.timed, op.invoke_time) {
                 (true, Some(time)) => micros(time),
                 (true, None) => 0.0,
                 (false, _) => f64::from(op.invoke),
@@ -205,7 +235,7 @@ impl Trace<'_> {
                 events.push(json!({
                     "ph": "i", "s": "t",
                     "name": format!("{}: {}", anomaly.kind, anomaly.sentence),
-                    "cat": "violation", "pid": CLIENTS, "tid": op.process, "ts": at(op),
+                    "cat": "violation", "pid": CLIENTS, "tid": row(op), "ts": at(op),
                     "args": {
                         "anomaly": anomaly.id, "property": anomaly.property, "story": anomaly.story,
                         "reasons": anomaly.edges.iter()
@@ -225,7 +255,7 @@ impl Trace<'_> {
                     let mut event = json!({
                         "ph": phase, "id": id,
                         "name": format!("{} before {}", edge.from, edge.to),
-                        "cat": "reason", "pid": CLIENTS, "tid": op.process, "ts": at(op),
+                        "cat": "reason", "pid": CLIENTS, "tid": row(op), "ts": at(op),
                         "args": { "why": edge.text },
                     });
                     if phase == "f" {

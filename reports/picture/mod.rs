@@ -26,6 +26,8 @@ pub struct Picture {
     pub wide: bool,
     /// How many operations it leaves out.
     pub left_out: usize,
+    /// Whether the object can be more than one thing somewhere.
+    pub several: bool,
 }
 
 /// Draws a core. `id` makes the ids of the drawing unique on its page.
@@ -46,7 +48,8 @@ pub fn picture(anomaly: &Anomaly, id: &str) -> Picture {
     let top = if loops_over_first_row(&plan, &ops, anomaly) { TOP + 24.0 } else { TOP };
     let pitch = if wide { usual_pitch(&plan) } else { pitch(&plan, anomaly) };
     let drawing = Drawing { anomaly, plan: &plan, ops: &ops, x: &x, width: f64::from(width), top, pitch, id };
-    Picture { svg: drawing.svg(), wide, left_out: plan.left_out }
+    let several = plan.cells.iter().any(|cell| !cell.conflict && cell.text.contains(" or "));
+    Picture { svg: drawing.svg(), wide, left_out: plan.left_out, several }
 }
 
 /// From row to row: few rows can afford more room for the arrows between them.
@@ -90,7 +93,13 @@ pub fn wide(text: &str, size: f64) -> f64 {
 }
 
 fn box_text(anomaly: &Anomaly, op: &CoreOp) -> String {
-    cut(&op_text(anomaly, op), 36)
+    // Few boxes may be long.
+    let most = match shown(anomaly).len() {
+        0..=2 => 64,
+        3 => 48,
+        _ => 36,
+    };
+    cut(&op_text(anomaly, op), most)
 }
 
 fn box_width(anomaly: &Anomaly, op: &CoreOp) -> f64 {
@@ -188,20 +197,23 @@ pub fn edge_class(anomaly: &Anomaly, edge: &Edge) -> &'static str {
     }
 }
 
-/// What stands beside an arrow. Empty where a few words would not be the whole truth: the list of reasons has them all.
+/// What stands beside an arrow. Where a few words would not be the whole truth, it says no more than the arrow: the list of
+/// reasons has them all.
 fn edge_label(edge: &Edge) -> String {
     let says = |words: &str| edge.text.contains(words);
+    let (from, to) = (&edge.from, &edge.to);
     match (edge.why, edge.gap_ns) {
         (Why::RealTime, Some(gap)) => format!("returned {} before", span(gap)),
         (Why::RealTime, None) => "returned before".to_string(),
         (Why::SameClient, _) => "same client".to_string(),
-        (Why::Read, _) if says("ever wrote") => format!("saw {}'s value", edge.from),
-        (Why::Overwritten, _) if says("replaces it") => {
-            format!("{} saw what {} replaced", edge.from, edge.to)
-        }
+        (Why::Read, _) if says("ever wrote") => format!("{to} saw {from}'s value"),
+        (Why::Overwritten, _) if says("replaces it") => format!("{from} saw what {to} replaced"),
         (Why::Version, _) if says("version") => "older version".to_string(),
-        (Why::Read | Why::Overwritten | Why::Version, _) => String::new(),
-        (Why::Initial, _) => format!("{} saw the initial state", edge.from),
+        (Why::Initial, _) if says("did not see") || says("and not of") => {
+            format!("{from} did not see {to}'s")
+        }
+        (Why::Initial, _) if says("before any write") => format!("{from} saw what was before {to}"),
+        (Why::Read | Why::Overwritten | Why::Version | Why::Initial, _) => format!("{from} before {to}"),
     }
 }
 
@@ -262,7 +274,13 @@ impl Drawing<'_> {
 
     fn description(&self) -> String {
         let ops = self.ops.iter().map(|op| {
-            format!("{}: client {}, {}, {}.", op.label, op.process, op_text(self.anomaly, op), outcome(op))
+            format!(
+                "{}: client {}, {}, {}.",
+                op.label,
+                op.process,
+                op_text(self.anomaly, op),
+                outcome(self.anomaly, op)
+            )
         });
         let edges = self.anomaly.edges.iter().map(|e| format!("{} before {}: {}.", e.from, e.to, e.text));
         ops.chain(edges).collect::<Vec<_>>().join(" ")
@@ -334,7 +352,7 @@ impl Drawing<'_> {
         html! {
             g class=(class) {
                 title { (op.label) ": " (op_text(self.anomaly, op)) ", client " (op.process)
-                    @if let Some(node) = &op.node { " via " (node) } ", " (outcome(op))
+                    @if let Some(node) = &op.node { " via " (node) } ", " (outcome(self.anomaly, op))
                     ", history line " (op.invoke_line) @if let Some(line) = op.ret_line { " and " (line) } }
                 @if bar.end.is_some() {
                     rect class="box" x=(px(at.x0)) y=(px(at.y0)) width=(w) height=(h) rx="7" {}
@@ -388,7 +406,7 @@ impl Drawing<'_> {
             if bar.end.is_some() {
                 continue;
             }
-            let text = unanswered(op);
+            let text = unanswered(op, seen_to_happen(self.anomaly, op));
             let (at, w) = (scene.nodes[i].rect, wide(&text, 11.5));
             let above = |x: f64| Rect { x0: x, y0: at.y0 - 17.0, x1: x + w, y1: at.y0 - 2.0 };
             let below = |x: f64| Rect { x0: x, y0: at.y1 + 2.0, x1: x + w, y1: at.y1 + 17.0 };
@@ -445,9 +463,15 @@ fn say(scene: &mut Scene, at: route::Point, text: &str) -> Vec<(f64, f64, String
 /// Places beside a number: right and left of it, level with it first.
 fn beside((x, y): route::Point, w: f64, h: f64) -> Vec<Rect> {
     let mut places = Vec::new();
-    for dy in [0.0, -9.0, 9.0, -16.0, 16.0] {
+    for dy in [0.0, -9.0, 9.0, -16.0, 16.0, -24.0, 24.0] {
         for x0 in [x + 14.0, x - 14.0 - w] {
             places.push(Rect { x0, y0: y - h / 2.0 + dy, x1: x0 + w, y1: y + h / 2.0 + dy });
+        }
+    }
+    // Else above or below it, and a little to the sides.
+    for dx in [0.0, 24.0, -24.0, 48.0, -48.0] {
+        for y0 in [y - 13.0 - h, y + 13.0] {
+            places.push(Rect { x0: x + dx - w / 2.0, y0, x1: x + dx + w / 2.0, y1: y0 + h });
         }
     }
     places
@@ -462,21 +486,28 @@ fn fit(text: &str, size: f64, room: f64) -> String {
     if wide(&cut(text, max), size) > room { String::new() } else { cut(text, max) }
 }
 
-/// `ok`, `failed`, `no reply within 1 s: may or may not have happened`.
-pub fn outcome(op: &CoreOp) -> String {
+/// `answered ok`, `failed: did not happen`, `no reply within 1 s: may or may not have happened`.
+pub fn outcome(anomaly: &Anomaly, op: &CoreOp) -> String {
     match op.outcome.as_str() {
         "ok" => "answered ok".to_string(),
         "fail" => "failed: did not happen".to_string(),
-        _ => unanswered(op),
+        _ => unanswered(op, seen_to_happen(anomaly, op)),
     }
 }
 
-fn unanswered(op: &CoreOp) -> String {
+/// Whether another operation of the core saw what only this one can have done.
+pub fn seen_to_happen(anomaly: &Anomaly, op: &CoreOp) -> bool {
+    anomaly.edges.iter().any(|edge| edge.why == Why::Read && edge.from == op.label)
+}
+
+fn unanswered(op: &CoreOp, happened: bool) -> String {
+    let fate = if happened { "but it did happen" } else { "may or may not have happened" };
+    let link = if happened { "," } else { ":" };
     let waited =
         op.ret_time.zip(op.invoke_time).map(|(ret, invoke)| ret.saturating_sub(invoke)).filter(|w| *w > 0);
     match waited {
-        Some(waited) => format!("no reply within {}: may or may not have happened", span(waited)),
-        None => "no reply: may or may not have happened".to_string(),
+        Some(waited) => format!("no reply within {}{link} {fate}", span(waited)),
+        None => format!("no reply{link} {fate}"),
     }
 }
 
@@ -499,9 +530,13 @@ fn noun(model: &str) -> &'static str {
 
 /// What stands under the picture.
 pub fn caption(picture: &Picture) -> String {
-    let stretched = "Time is stretched so that every operation can be read; the numbers are exact.";
+    let mut stretched =
+        "Time is stretched so that every operation can be read; the numbers are exact.".to_string();
+    if picture.several {
+        stretched.push_str(" Yellow: it can be more than one.");
+    }
     if picture.left_out == 0 {
-        return stretched.to_string();
+        return stretched;
     }
     let verb = if picture.left_out == 1 { "is" } else { "are" };
     format!(

@@ -33,7 +33,8 @@ function draw() {
   const boxes = drawRows(canvas, Math.min(HEIGHT_MAX, Math.max(1, rows.length) * ROW), scroller.scrollTop);
   const length = span(Math.min(view.to, H.length) - Math.max(view.from, 0));
   const every = H.n < H.total ? 'every operation that is in this page' : 'every operation';
-  info.textContent = boxes ? `${every}, ${length}` : `${length}; every pixel sums up the operations in it, zoom in to see each`;
+  const part = view.to - view.from < H.length * 0.999 ? `${length} of ${span(H.length)}` : length;
+  info.textContent = boxes ? `${every}, ${part}` : `${part}; every pixel sums up the operations in it, zoom in to see each`;
   const word = (H.n === 1 ? 'operation' : 'operations') + (H.n < H.total ? ` here, of ${count(H.total)} in all` : '');
   if (!found.classList.contains('wrong')) found.textContent = view.mask ? `${count(view.shown)} of ${count(H.n)} ${word}` : `${count(H.n)} ${word}`;
   const anomaly = H.anomalies[view.anomaly];

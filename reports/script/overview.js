@@ -66,6 +66,15 @@ function drawOverview(canvas) {
       for (const at of [from, to]) g.fillRect(at - 2, OVERVIEW / 2 - 8, 4, 16);
     }
   }
+  // Its own scale: the one below is that of the part that is shown.
+  if (H.timed) {
+    g.font = '10px ' + colours.sans;
+    g.fillStyle = colours.faint;
+    g.fillText(moment(0), LEFT + 3, OVERVIEW - 6);
+    g.textAlign = 'right';
+    g.fillText(moment(H.length), width - RIGHT - 3, OVERVIEW - 6);
+    g.textAlign = 'left';
+  }
   drawFlags(g, x);
 }
 

@@ -80,7 +80,8 @@ function traceLink() {
   const row = (pid, tid, name, from, to, args) => ({ ph: 'X', pid, tid, name, ts: micros(from), dur: Math.max(0, micros(to - from)), args });
   const link = make('a', { class: 'button', download: 'trace.json', href: '#data', onclick: () => {
     const events = [[1, 'clients'], [2, 'faults'], [3, 'primary']].map(([pid, text]) => ({ ph: 'M', pid, tid: 0, name: 'process_name', args: { name: text } }));
-    H.rows.forEach((first, tid) => events.push({ ph: 'M', pid: 1, tid, name: 'thread_name', args: { name: 'client ' + first } }));
+    H.rows.forEach((first, tid) => events.push({ ph: 'M', pid: 1, tid, name: 'thread_name', args: { name: 'client ' + first } },
+      { ph: 'M', pid: 1, tid, name: 'thread_sort_index', args: { sort_index: tid } }));
     for (let i = 0; i < H.n; i++) {
       events.push(row(1, ops.row[i], (key(i) ? key(i) + ': ' : '') + words(i), ops.start[i], ops.end[i],
         { outcome: OUTCOMES[outcome(i)], node: node(i), line: line(i), error: error(i) }));

@@ -4,6 +4,7 @@ use super::style::Ink;
 use super::verdict::Paths;
 use super::{Look, WIDTH_MAX, WIDTH_MIN, picture};
 use crate::clean;
+use crate::picture::seen_to_happen;
 use crate::plan::{op_text, shown};
 use crate::summary::orders_heading;
 use crate::text::{count, list, many, moment};
@@ -202,6 +203,7 @@ impl Text<'_> {
                 (true, _) => ": fits nowhere",
                 (false, "ok") => "",
                 (false, "fail") => ": failed",
+                (false, _) if seen_to_happen(anomaly, op) => ": no reply, did happen",
                 (false, _) => ": no reply, may have happened",
             };
             let ink = if op.fatal { Ink::Bad } else { Ink::Plain };

@@ -3,13 +3,15 @@
 use crate::clean;
 use crate::picture::outcome;
 use crate::plan::op_text;
+use crate::summary::kind_title;
 use crate::text::{list, many, moment, number_word, title};
 use history::results::{Anomaly, CoreOp};
 
 /// One violation without columns, colours or signs: the operations, the reasons, the conclusion, one sentence each.
 pub fn narrated(anomaly: &Anomaly) -> String {
     let anomaly = &clean::anomaly(anomaly);
-    let mut lines = vec![format!("{}: {}.", title(&anomaly.kind), anomaly.sentence.trim_end_matches('.'))];
+    let mut lines =
+        vec![format!("{}: {}.", kind_title(&anomaly.kind), anomaly.sentence.trim_end_matches('.'))];
     if !anomaly.story.is_empty() {
         lines.push(anomaly.story.clone());
     }
@@ -68,6 +70,6 @@ fn operation(anomaly: &Anomaly, op: &CoreOp) -> String {
         op.label,
         op.process,
         op_text(anomaly, op),
-        outcome(op)
+        outcome(anomaly, op)
     )
 }

@@ -8,6 +8,7 @@
 
 use super::style::Ink;
 use super::{Look, WIDTH_MAX};
+use crate::picture::seen_to_happen;
 use crate::plan::{Plan, op_text, place, plan, shown, subject};
 use crate::text::cut;
 use history::results::{Anomaly, CoreOp};
@@ -95,7 +96,7 @@ impl<'a> Drawing<'a> {
     ) -> Option<Self> {
         let texts: Vec<String> = ops.iter().map(|op| text(anomaly, op, form.short_words, look)).collect();
         let names = names(plan, look);
-        let tails: Vec<_> = ops.iter().map(|op| tail(op, form.short_tails, look)).collect();
+        let tails: Vec<_> = ops.iter().map(|op| tail(anomaly, op, form.short_tails, look)).collect();
         let heading = look.say(&plan.heading);
         let left =
             names.iter().map(|n| n.chars().count()).max().unwrap_or(0).max(heading.chars().count()) + 2;
@@ -264,7 +265,7 @@ fn names(plan: &Plan, look: &Look) -> Vec<String> {
     .collect()
 }
 
-fn tail(op: &CoreOp, short: bool, look: &Look) -> Option<(String, Ink)> {
+fn tail(anomaly: &Anomaly, op: &CoreOp, short: bool, look: &Look) -> Option<(String, Ink)> {
     let arrow = if look.unicode { "◀─" } else { "<--" };
     if op.fatal {
         return Some((format!("{arrow} fits nowhere"), Ink::Bad));
@@ -272,6 +273,13 @@ fn tail(op: &CoreOp, short: bool, look: &Look) -> Option<(String, Ink)> {
     match op.outcome.as_str() {
         "ok" => None,
         "fail" => Some(("failed".to_string(), Ink::Faint)),
-        _ => Some((if short { "no reply" } else { "no reply: may have happened" }.to_string(), Ink::Unknown)),
+        _ => {
+            let text = match (short, seen_to_happen(anomaly, op)) {
+                (true, _) => "no reply",
+                (false, true) => "no reply: did happen",
+                (false, false) => "no reply: may have happened",
+            };
+            Some((text.to_string(), Ink::Unknown))
+        }
     }
 }

@@ -65,7 +65,7 @@ fn page(
         assumptions: spec.assumptions(),
         spec,
         asked: vec![subject::property(property)?],
-        inform: Vec::new(),
+        inform: judging::informing(false),
         always_inform: false,
         timeout: Duration::from_secs(60),
         memory: 4 << 30,

@@ -262,8 +262,9 @@ fn tell<M: Model>(
     let told = |core| {
         let proofs = problems().map(|problem| projected(part, problem, property, core, object, reading));
         let proofs: Vec<Told> = proofs.filter(|(_, legal)| !legal).map(|(told, _)| told).collect();
-        // Whatever is least; of two alike what was known in the end.
-        proofs.into_iter().min_by_key(|told| told.core.len())
+        // Whatever is least, but rather two than one: a read of what was written only later is told with that write. Of two
+        // alike what was known in the end.
+        proofs.into_iter().min_by_key(|told| told.core.len().max(2))
     };
     told(supported).or_else(|| told(core)).unwrap_or_else(|| {
         let (untold, _) = projected(part, problem, property, core, object, reading);

@@ -1,5 +1,6 @@
 //! Where the history came from and how to make it again.
 
+use crate::text::{list, span};
 use history::results::{Results, RunInfo, Verdict};
 use maud::{Markup, html};
 
@@ -62,9 +63,27 @@ fn environment(results: &Results, run: &RunInfo) -> Vec<(String, String)> {
         line("started", &run.started),
         line("perjury", &results.checker.version),
     ];
+    lines.push(line("their clocks", &clocks(&run.ahead)));
     lines.extend(run.environment.iter().cloned());
     lines.retain(|(_, v)| !v.trim().is_empty());
     lines
+}
+
+/// How far the nodes' clocks were from the controller's, where they are clocks of their own.
+fn clocks(ahead: &[(String, i64)]) -> String {
+    let off: Vec<String> = ahead
+        .iter()
+        .filter(|(_, ns)| *ns != 0)
+        .map(|(node, ns)| {
+            let side = if *ns > 0 { "ahead of" } else { "behind" };
+            format!("{node} {} {side} the controller's", span(ns.saturating_abs()))
+        })
+        .collect();
+    match (ahead.is_empty(), off.is_empty()) {
+        (true, _) => String::new(),
+        (false, true) => "as the controller's, as far as could be told".to_string(),
+        (false, false) => list(&off),
+    }
 }
 
 fn pairs(id: &str, title: &str, lines: &[(String, String)]) -> Markup {

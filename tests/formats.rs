@@ -270,7 +270,10 @@ fn a_history_becomes_a_trace() {
     for name in ["chrome-trace", "perfetto"] {
         let trace: Value =
             serde_json::from_str(&run(["convert", "--to", name, &file]).expect(0).out).unwrap();
-        assert!(trace["traceEvents"].as_array().unwrap().len() > 100);
+        let events = trace["traceEvents"].as_array().unwrap();
+        let operations = events.iter().filter(|event| event["ph"] == "X").count();
+        let asked = fs::read_to_string(&file).unwrap().matches(":invoke").count();
+        assert!(operations == asked && asked > 50, "{operations} of {asked}");
     }
 }
 

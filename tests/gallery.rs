@@ -44,7 +44,15 @@ fn every_kind_of_anomaly_has_its_page() {
 }
 
 /// Kinds that are told by what happened later or elsewhere: their core alone is told as another, and as impossible too.
-const TOLD_BY_THE_WHOLE_HISTORY: [&str; 4] = ["lost-write", "set-lost", "set-resurrected", "set-stale"];
+const TOLD_BY_THE_WHOLE_HISTORY: [&str; 7] = [
+    "false-empty",
+    "lost-write",
+    "out-of-turn",
+    "reordered-message",
+    "set-lost",
+    "set-resurrected",
+    "set-stale",
+];
 
 #[test]
 fn the_core_in_every_page_gives_the_same_verdict() {

@@ -27,7 +27,8 @@ pub fn stop_keepers(running: &str) -> (String, String) {
     (format!("systemctl stop {names}\n"), format!("systemctl start {names}\n"))
 }
 
-/// A host's clock minus ours, in nanoseconds, to half of the time that asking takes.
+/// A host's clock minus ours, in nanoseconds. Nothing, if it is less than half of the time that asking takes: then nobody
+/// knows.
 pub fn ahead(host: &dyn Host, patience: Duration) -> Result<i64, HostError> {
     let ours = || SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |d| d.as_nanos() as i64);
     // The first question may have to open a connection.
@@ -42,7 +43,7 @@ pub fn ahead(host: &dyn Host, patience: Duration) -> Result<i64, HostError> {
             best = Some((took, theirs - (before + took / 2)));
         }
     }
-    Ok(best.map_or(0, |(_, ahead)| ahead))
+    Ok(best.filter(|(took, ahead)| ahead.abs() > took / 2).map_or(0, |(_, ahead)| ahead))
 }
 
 /// Prints what the clock says and how long the host has run, in nanoseconds and hundredths: what is saved.

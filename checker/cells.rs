@@ -139,7 +139,7 @@ fn one<M: Model>(
 /// The operations by their keys.
 fn several<M: Model>(history: &mut History, model: &mut M, stop: &AtomicBool) -> Option<Cells> {
     let first = history.ops.first()?.key;
-    let mut written = Written::new(history.values.len());
+    let mut written = Numbers::new(history.values.len());
     let mut numbers: FxHashMap<ValueId, u32> = FxHashMap::default();
     let mut keys: Vec<Vec<ValueId>> = Vec::new();
     let mut sizes: Vec<usize> = Vec::new();
@@ -150,9 +150,8 @@ fn several<M: Model>(history: &mut History, model: &mut M, stop: &AtomicBool) ->
         }
         for op in part {
             if op.key == first {
-                let left = access(&mut history.values, model, op)?.map_or(0, |op| op.left);
-                if left != 0 && !written.first(left) {
-                    return None;
+                if let Some(mut op) = access(&mut history.values, model, op)? {
+                    written.number(&mut op).then_some(())?;
                 }
             }
             let number = *numbers.entry(op.key).or_insert_with(|| {
@@ -285,27 +284,6 @@ impl Numbers {
             Some(0) | None => u32::MAX,
             Some(given) => given >> 1,
         }
-    }
-}
-
-/// Which values were written.
-struct Written(Vec<u64>);
-
-impl Written {
-    fn new(values: usize) -> Written {
-        Written(vec![0; values / 64 + 1])
-    }
-
-    /// Whether a value was not written before.
-    fn first(&mut self, value: u32) -> bool {
-        let (word, bit) = (value as usize / 64, 1 << (value % 64));
-        if word >= self.0.len() {
-            // Numbered since.
-            self.0.resize(word + 1, 0);
-        }
-        let new = self.0[word] & bit == 0;
-        self.0[word] |= bit;
-        new
     }
 }
 

@@ -178,17 +178,7 @@ fn rung(judgement: &Judgement, verdict: Verdict) -> Rung {
     } else {
         match &judgement.objects[..] {
             // Keys that operations share are one object.
-            [one] if one.keys.len() > 1 => format!(
-                "{} together",
-                list(
-                    &one.keys
-                        .iter()
-                        .take(4)
-                        .map(String::as_str)
-                        .chain((one.keys.len() > 4).then_some("…"))
-                        .collect::<Vec<_>>()
-                )
-            ),
+            [one] if (2..=3).contains(&one.keys.len()) => format!("{} together", list(&one.keys)),
             [one] if one.keys.len() == 1 => String::new(),
             _ => judgement.scope.clone(),
         }

@@ -41,12 +41,20 @@ pub fn shrink_from<M: Model>(
     start: &[u32],
     budget: &Budget<'_>,
 ) -> Option<Counterexample> {
+    let found = shrink_start(problem, fatal, start, budget)?;
+    Some(earlier(problem, &found, budget).unwrap_or(found))
+}
+
+fn shrink_start<M: Model>(
+    problem: &Problem<M>,
+    fatal: u32,
+    start: &[u32],
+    budget: &Budget<'_>,
+) -> Option<Counterexample> {
     let few = universe(problem, start).and_then(|few| shrink_within(problem, few, fatal, start, budget));
     // What a model says may be left out can depend on operations that were not looked at.
-    let found = few
-        .filter(|few| small(problem, few, Property::Linearizable).is_ok())
-        .or_else(|| shrink_within(problem, problem.ops.clone(), fatal, start, budget))?;
-    Some(earlier(problem, &found, budget).unwrap_or(found))
+    few.filter(|few| small(problem, few, Property::Linearizable).is_ok())
+        .or_else(|| shrink_within(problem, problem.ops.clone(), fatal, start, budget))
 }
 
 /// A smaller core that is a violation at an earlier return already, if there is one. A method names the operation that its
@@ -77,7 +85,7 @@ fn earlier<M: Model>(
             return None;
         }
         let start: Vec<u32> = core.iter().copied().filter(|&i| op(i).invoke < op(fatal).ret).collect();
-        let better = shrink_within(problem, problem.ops.clone(), fatal, &start, budget)?;
+        let better = shrink_start(problem, fatal, &start, budget)?;
         let fewer = better.minimal >= found.minimal && better.core.len() < found.core.len();
         (fewer && small(problem, &better, Property::Linearizable).is_ok()).then_some(better)
     })

@@ -298,7 +298,8 @@ fn projected<M: Model>(
     let base = Base::from(property);
     if let Some(world) = World::new(&small, &part.values, &told.core, base, object.to_string()) {
         let labels: Vec<String> = (0..told.core.len()).map(scene::label).collect();
-        let orders = orders::orders(&world, &labels);
+        let earlier = has_a_past(part, &told.core, reading);
+        let orders = orders::orders(&world, &labels, earlier);
         if orders.legal {
             return (told, true);
         }
@@ -308,12 +309,12 @@ fn projected<M: Model>(
                 let rest = small.ops.iter().enumerate().filter(|(at, _)| at != left_out).map(|(_, op)| *op);
                 let rest = Problem { model: small.model.clone(), ops: rest.collect() };
                 World::new(&rest, &part.values, &told.core, base, object.to_string())
-                    .is_some_and(|world| orders::orders(&world, &labels).legal)
+                    .is_some_and(|world| orders::orders(&world, &labels, earlier).legal)
             };
             told.without = (0..told.core.len()).filter(legal).map(scene::label).collect();
         }
         told.states = match base {
-            Base::RealTime => states::states(&world, has_a_past(part, &told.core, reading)),
+            Base::RealTime => states::states(&world, earlier),
             // Without real time there is no "between".
             Base::Program => Vec::new(),
         };

@@ -329,7 +329,7 @@ impl Model for Lock {
         let held = if state.holder == Holder::Nobody { "free" } else { "held" };
         // What nobody has touched is not worth a word: these stand in small boxes.
         let granted = state.granted.map(|t| format!("{held}, last token {t}"));
-        let seen = state.seen.map(|t| format!("resource {} at token {t}", values.get(state.value)));
+        let seen = state.seen.map(|t| format!("resource = {}, token {t}", values.get(state.value)));
         match (granted, seen) {
             (Some(granted), Some(seen)) => format!("{granted}; {seen}"),
             (Some(text), None) | (None, Some(text)) => text,

@@ -375,6 +375,7 @@ impl Model for Watch {
     fn describe_state(&self, values: &Interner, state: &Arc<Store>) -> String {
         let events: Vec<String> = state.events.iter().map(|&event| happened(values, event)).collect();
         match &events[..] {
+            [] if state.reached == 0 => "nothing yet".to_string(),
             [] => format!("revision {}", state.reached),
             events if state.events.last().is_some_and(|last| last.revision == state.reached) => {
                 events.join(", ")
@@ -426,7 +427,7 @@ fn conflict(values: &Interner, happened_then: &[Event], answer: &Answer) -> Opti
         return Some(format!("it asked from {} on, and was told of {}", answer.from, show(*early)));
     }
     if let Some(late) = answer.events.iter().find(|event| event.revision > answer.upto) {
-        return Some(format!("it was told of all up to {}, and of {}", answer.upto, show(*late)));
+        return Some(format!("it was told that this is all up to {}, and of {}", answer.upto, show(*late)));
     }
     if let Some(two) = answer.events.windows(2).find(|two| two[0].revision >= two[1].revision) {
         return Some(format!("it was told of {} after {}", show(two[1]), show(two[0])));
@@ -438,9 +439,11 @@ fn conflict(values: &Interner, happened_then: &[Event], answer: &Answer) -> Opti
             Some(format!("it was told of {}, but it was {}", show(other), show(there)))
         }
         (_, Some(&other)) => Some(format!("it was told of {}, which nobody had made", show(other))),
-        (Some(&there), None) => {
-            Some(format!("it was told of all up to {}, but not of {}", answer.upto, show(there)))
-        }
+        (Some(&there), None) => Some(format!(
+            "it was told that this is all up to {}, but {} is missing",
+            answer.upto,
+            show(there)
+        )),
         (None, None) => None,
     }
 }

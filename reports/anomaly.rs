@@ -5,7 +5,7 @@ use crate::picture::{caption, edge_class, op_class, outcome, picture};
 use crate::plan::{op_text, shown};
 use crate::roles;
 use crate::story::story;
-use crate::summary::{adjective, kind_title, orders_heading, rule};
+use crate::summary::{kind_title, orders_heading, rule};
 use crate::terminal::{self, Look};
 use crate::text::{count, list, many, moment, number_word, title};
 use crate::timeline::band_class;
@@ -72,11 +72,11 @@ fn card(results: &Results, history: &History, logs: &Logs, anomaly: &Anomaly) ->
 /// Whether it was proved that nothing can be left out.
 fn set_words(anomaly: &Anomaly) -> String {
     let n = anomaly.ops.len();
-    let operations = format!("{} operation{}", number_word(n), if n == 1 { "" } else { "s" });
+    let operations = format!("{} operations", number_word(n));
     match (n, anomaly.minimal) {
         (1, _) => "one operation that no order explains".to_string(),
-        (_, true) => format!("the smallest set, {operations}, that cannot be put in order"),
-        (_, false) => format!("a small set, {operations}, that cannot be put in order"),
+        (_, true) => format!("the smallest proof, {operations} that cannot be put in order"),
+        (_, false) => format!("a small proof, {operations} that cannot be put in order"),
     }
 }
 
@@ -138,14 +138,14 @@ fn others(anomaly: &Anomaly, history: &History) -> Option<String> {
         (1, _) => format!(
             "Of {}, one was sent only after the answer to {fatal}; {} {} to this.",
             lower(&these),
-            count(rest),
+            number_word(rest as usize),
             differ(rest)
         ),
         (_, _) => format!(
             "Of {}, {} were sent only after the answer to {fatal}; {} {} to this.",
             lower(&these),
-            count(later as u64),
-            count(rest),
+            number_word(later),
+            number_word(rest as usize),
             differ(rest)
         ),
     })
@@ -160,7 +160,7 @@ fn cases(anomaly: &Anomaly) -> String {
     let who = rule(anomaly);
     let counted: u64 = anomaly.orders.iter().map(|row| row.count).sum();
     match (anomaly.ops.len(), anomaly.orders_total) {
-        (1, _) => "Whatever happened before it, it could not be answered so:".to_string(),
+        (1, _) => "No order gives it this answer:".to_string(),
         (_, 1) => format!("There is only one order that {who}, and it breaks:"),
         (_, total) if total == counted => format!("Each of the {} orders that {who} breaks:", count(total)),
         (_, _) => format!("Every order that {who} breaks; the longest beginnings that are still legal:"),
@@ -183,9 +183,9 @@ fn conclusion(anomaly: &Anomaly) -> Markup {
         @if anomaly.circle.len() > 1 {
             b { (anomaly.circle.join(" → ")) } " is a circle, so no order of these " (number_word(n)) " operations obeys every rule."
         } @else if n == 1 {
-            b { "No order" } " makes this one operation " (adjective(&anomaly.property)) " and legal."
+            b { "No order" } " explains the answer of this one operation."
         } @else {
-            b { "No order of these " (number_word(n)) " operations" } " is " (adjective(&anomaly.property)) " and legal."
+            b { "No order of these " (number_word(n)) " operations" } " that " (rule(anomaly)) " gives them these answers."
         }
         @if n > 1 && (1..=6).contains(&without.len()) {
             " " (title(&without.join(", or "))) ", the rest could be ordered."
@@ -202,6 +202,7 @@ fn orders(anomaly: &Anomaly) -> Markup {
             table { tbody {
                 @for row in rows.iter().take(ORDERS_MAX) { (order(anomaly, row)) }
             } }
+            @if anomaly.orders_total > 1 && anomaly.ops.iter().any(|op| op.outcome == "info") { p.faint { "What got no reply may be missing from an order." } }
             @if rows.len() > ORDERS_MAX { p { (count((rows.len() - ORDERS_MAX) as u64)) " more rows are in results.json." } }
         }
     }
@@ -212,7 +213,7 @@ fn order(anomaly: &Anomaly, row: &OrderRow) -> Markup {
         tr {
             td.prefix { @for label in &row.prefix { (badge(anomaly, label)) " " }
                 @if row.prefix.last() != Some(&row.breaks_at) { span class="op dead" { (row.breaks_at) } } }
-            td { "breaks at " (row.breaks_at) ": " (row.because) @if anomaly.orders_total != 1 { " " span.faint { "(" (many(row.count, "order")) ")" } } }
+            td { "breaks at " (row.breaks_at) ": " (row.because) @if anomaly.orders_total != 1 { " " span.faint { "(in " (many(row.count, "order")) ")" } } }
         }
     }
 }
@@ -262,7 +263,7 @@ fn alone(results: &Results, anomaly: &Anomaly) -> Markup {
         div {
             h3.sub { "Is it alone?" }
             @if all.len() == 1 && results.anomalies_more == 0 {
-                p { b { "Yes." } " No other violation was found in this history." }
+                p { b { "It is the only one found." } " The search ends at the first violation of an object: what else is wrong with the same one is not counted." }
             } @else {
                 p { b { (many(all.len() as u64, "anomaly")) @if same.len() + 1 == all.len() && all.len() > 1 { ", one pattern" } "." }
                     @if !same.is_empty() { " The same pattern: " (list(&same.iter().take(6).map(|a| place(a)).collect::<Vec<_>>()))

@@ -36,7 +36,7 @@ fn all(results: &Results, history: &History) -> Vec<Figure> {
         Figure {
             name: "Answered ok",
             value: percent(stats.ok, stats.ops),
-            beside: many(stats.ok_reads, "read"),
+            beside: if stats.ok_reads > 0 { many(stats.ok_reads, "read") } else { String::new() },
             meaning: "Share of all operations",
         },
         Figure {
@@ -55,10 +55,10 @@ fn all(results: &Results, history: &History) -> Vec<Figure> {
         });
         let outage = longest_outage(history);
         figures.push(Figure {
-            name: "Longest silence",
+            name: "Longest without an ok",
             value: outage.map_or("none".to_string(), |(length, _)| span(length)),
             beside: outage.map_or(String::new(), |(_, from)| format!("from {}", moment(from))),
-            meaning: "The longest time in which nothing was answered ok although something had been asked",
+            meaning: "The longest time from a request until anything was answered ok",
         });
     }
     let bit = results.faults.iter().filter(|f| f.bit.is_some()).count();

@@ -281,7 +281,7 @@ fn state_text(anomaly: &Anomaly, span: &StateSpan, states: &[String]) -> String 
     let answer = |seen: &str| matches!(seen, "true" | "false") || seen.contains(", ");
     let within = |seen: &str| states.iter().any(|p| p.split(' ').any(|word| word == seen) || p == seen);
     match (possible.is_empty(), seen) {
-        (false, Some(seen)) if possible == "…" => format!("not {seen}"),
+        (false, Some(_)) if possible == "…" => "nothing that fits".to_string(),
         (false, Some(seen)) if !answer(seen) && !within(seen) => format!("{possible}, not {seen}"),
         (false, _) => format!("{possible}: conflict"),
         (true, Some(seen)) => format!("not {seen}"),

@@ -1,5 +1,6 @@
 //! The top of the page: what is decided, in one sentence, what happened, and what the history still guarantees.
 
+use crate::plan::shown;
 use crate::story::story;
 use crate::summary::{adjective, glyph, kind_title, part, sentence, tally};
 use crate::text::{count, list, many, title};
@@ -69,7 +70,7 @@ fn chips(results: &Results) -> Markup {
                     @if let Some(key) = &anomaly.key { li.chip { "key " (key)
                         @if let Some(j) = results.judgements.iter().find(|j| j.property == anomaly.property && j.objects.len() > 1) {
                             " · " (part(j, tally(j).1)) } } }
-                    li.chip { (count(anomaly.ops.len() as u64)) " of " (many(stats.ops, "operation")) }
+                    li.chip { (count(shown(anomaly).len() as u64)) " of " (many(stats.ops, "operation")) }
                     @for c in anomaly.coincides.iter().take(2) {
                         li class={ "chip " (band_class(&c.kind)) } { "during " (c.kind) " " (c.what) }
                     }
@@ -116,7 +117,8 @@ fn guarantees(results: &Results) -> Markup {
 
 /// Everything that was judged, then what follows from it, then what nobody looked at.
 fn rungs(results: &Results) -> Vec<Rung> {
-    let mut rungs: Vec<Rung> = results.judgements.iter().map(|j| rung(j, results.verdict)).collect();
+    let mut rungs: Vec<Rung> =
+        results.judgements.iter().map(|j| rung(j, results.verdict, results.stats.keys)).collect();
     let judged = |p: &str| results.judgements.iter().find(|j| j.property == p);
     let holds = |p: &str| judged(p).is_some_and(|j| j.answer == Answer::Holds && whole(j));
     let vacuous = results.verdict == Verdict::Vacuous;
@@ -154,7 +156,8 @@ fn whole(judgement: &Judgement) -> bool {
     judgement.property != "sequential" || !judgement.scope.contains("per key") || judgement.objects.len() < 2
 }
 
-fn rung(judgement: &Judgement, verdict: Verdict) -> Rung {
+/// `keys`: how many the history names.
+fn rung(judgement: &Judgement, verdict: Verdict, keys: u64) -> Rung {
     let (class, tag) = match (judgement.answer, whole(judgement)) {
         (Answer::Holds, _) if verdict == Verdict::Vacuous => ("open", "held, barely tested".to_string()),
         (Answer::Holds, true) => ("yes", "✓ holds".to_string()),
@@ -178,8 +181,10 @@ fn rung(judgement: &Judgement, verdict: Verdict) -> Rung {
     } else {
         match &judgement.objects[..] {
             // Keys that operations share are one object.
-            [one] if (2..=3).contains(&one.keys.len()) => format!("{} together", list(&one.keys)),
-            [one] if one.keys.len() == 1 => String::new(),
+            [one] if (2..=3).contains(&one.keys.len()) && (keys == 0 || one.keys.len() as u64 <= keys) => {
+                format!("{} together", list(&one.keys))
+            }
+            [one] if one.keys.len() == 1 && judgement.scope.contains("key") => String::new(),
             _ => judgement.scope.clone(),
         }
     };

@@ -62,7 +62,7 @@ fn out_of_range(scene: &Scene<'_>, sums: &[(usize, Fact, i64)]) -> Option<Findin
         }
         let detail = format!(
             "What had been added by then allows {}.",
-            if low == high { format!("only {low}") } else { format!("{low} to {high}") }
+            if low == high { format!("only {low}") } else { format!("nothing below {low} or above {high}") }
         );
         (sum < low || sum > high).then(|| Finding::new("counter-out-of-range", at, None).with(detail))
     })
@@ -145,7 +145,12 @@ fn shared(scene: &Scene<'_>) -> Option<Finding> {
                 let first = [given_a, given_b].into_iter().flatten().min_by_key(|op| op.invoke);
                 let detail = match first {
                     Some(op) if from != history::NO_TIME && op.invoke_time != history::NO_TIME => {
-                        format!("Both held it for {}.", super::words::duration(op.invoke_time - from))
+                        format!(
+                            "Both held it for {}, until {} was sent, {}.",
+                            super::words::duration(op.invoke_time - from),
+                            "the release",
+                            super::story::moment_of(op.invoke_time, op.invoke_line)
+                        )
                     }
                     Some(_) => "Both held it until one of them gave it back.".to_string(),
                     None => "Neither gave it back.".to_string(),

@@ -191,8 +191,10 @@ fn out_of_turn(scene: &Scene<'_>, sights: &[Sight]) -> Option<Finding> {
         };
         let of = singles.iter().find(before)?;
         let (due, came) = (scene.value(of.element), scene.value(s.element));
-        let later = takers(scene, *of).next().map(|taker| super::story::when(taker, false));
-        let later = later.map_or(String::new(), |when| format!(" {due} came out {when}."));
+        let later = takers(scene, *of).next().map_or(String::new(), |taker| {
+            let who = super::scene::client(scene.history, taker);
+            format!(" {} took {due} only {}.", super::story::capital(&who), super::story::when(taker, false))
+        });
         let (kind, rule) = match scene.reading.due() {
             Due::First => {
                 ("reordered-message", format!("{due} had been put in before {came} and was still there."))
@@ -213,8 +215,10 @@ fn out_of_turn(scene: &Scene<'_>, sights: &[Sight]) -> Option<Finding> {
 fn falsely_empty(scene: &Scene<'_>, _: &[Sight]) -> Option<Finding> {
     singles(scene).into_iter().find_map(|of| {
         let at = nothing(scene, of).find(|&at| in_at(scene, of, at))?;
-        let taken = takers(scene, of).next().map(|t| super::story::when(t, false));
-        let detail = taken.map_or(String::new(), |when| format!("It was there: it came out {when}."));
+        let detail = takers(scene, of).next().map_or(String::new(), |taker| {
+            let who = super::scene::client(scene.history, taker);
+            format!("It was there: {who} took it {}.", super::story::when(taker, false))
+        });
         Some(Finding::new("false-empty", at, Some(of.put)).with(detail))
     })
 }

@@ -129,8 +129,11 @@ pub(crate) fn writes<'a>(scene: &Scene<'a>) -> Vec<Written<'a>> {
 
 /// What is wrong with an answer whatever happened: rewound-watch, repeated-event, reordered-event.
 fn in_itself(answer: &Told<'_>) -> Option<Finding> {
-    if let Some(early) = answer.events.iter().find(|event| event.revision < answer.from) {
-        let detail = format!("It had asked from revision {} on, and got {}.", answer.from, early.show());
+    let early: Vec<String> =
+        answer.events.iter().filter(|event| event.revision < answer.from).map(Event::show).collect();
+    if !early.is_empty() {
+        let early = early.join(" and ");
+        let detail = format!("It had asked from revision {} on: {early} came too.", answer.from);
         return Some(Finding::new("rewound-watch", answer.at, None).with(detail));
     }
     let two = answer.events.windows(2).find(|two| two[0].revision >= two[1].revision)?;
@@ -240,7 +243,7 @@ fn lost(scene: &Scene<'_>, told: &[Told<'_>], written: &[Written<'_>]) -> Option
             format!("It had caught up, it was told, at revision {}: {revision} is missing.", answer.upto)
         } else {
             format!(
-                "It was told of everything from {} up to {}, but not of {revision}.",
+                "It was told that this is everything from {} up to {}, and {revision} is missing.",
                 answer.from, answer.upto
             )
         };

@@ -28,8 +28,9 @@ pub(crate) struct Orders {
 }
 
 /// The complete table where it has at most [`ROWS_MAX`] rows over at most [`COMPLETE_OPS`] operations, else the longest
-/// legal prefixes. Exponential in the size of the core, bounded by [`VISITS_MAX`].
-pub(crate) fn orders<M: Model>(world: &World<'_, M>, labels: &[String]) -> Orders {
+/// legal prefixes. `earlier` says that the object had a past that the core leaves out. Exponential in the size of the core,
+/// bounded by [`VISITS_MAX`].
+pub(crate) fn orders<M: Model>(world: &World<'_, M>, labels: &[String], earlier: bool) -> Orders {
     let mut count = Counter { visits: HashMap::new(), full: false };
     let total = count.ways(world, 0);
     let mut rows = Vec::new();
@@ -43,6 +44,12 @@ pub(crate) fn orders<M: Model>(world: &World<'_, M>, labels: &[String]) -> Order
         (rows, legal) = frontier(world, labels, &mut count);
     }
     rows.sort_by_key(|row| row.prefix.len());
+    // What the object held then is not known, only that nothing that came before explains the answer.
+    for row in rows.iter_mut().filter(|row| earlier && row.prefix.is_empty()) {
+        if let Some((answer, _)) = row.because.split_once(", but ") {
+            row.because = format!("{answer}, which nothing before it can explain");
+        }
+    }
     Orders { rows, total: if count.full { 0 } else { total }, legal }
 }
 

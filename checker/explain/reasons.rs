@@ -95,7 +95,7 @@ fn watch(scene: &Scene<'_>) -> (Graph, Option<Circle>) {
                 graph.add(made, answer.at, Why::Read, Vec::new(), text);
             } else if answer.reaches(revision) {
                 let text = format!(
-                    "{a} was told of everything up to {}, and {w} made {revision}: revisions only grow",
+                    "{a} was told that it has everything up to {}, and {w} made {revision}: revisions only grow",
                     answer.upto
                 );
                 graph.add(made, answer.at, Why::Version, Vec::new(), text);
@@ -106,7 +106,9 @@ fn watch(scene: &Scene<'_>) -> (Graph, Option<Circle>) {
                 } else {
                     format!("everything up to {}", answer.upto)
                 };
-                let text = format!("{a} was told of {all}, and not of revision {revision}, which {w} made");
+                let text = format!(
+                    "{a} was told that it has {all}, and revision {revision}, which {w} made, is missing"
+                );
                 graph.add(answer.at, made, Why::Initial, Vec::new(), text);
             }
         }

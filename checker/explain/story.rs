@@ -54,10 +54,10 @@ fn first(scene: &Scene<'_>, finding: &Finding, victim: usize, texts: &[String]) 
     let Some(witness) = finding.witness else {
         return match finding.kind {
             "phantom-value" if scene.reading.family != Family::Watch => {
-                format!("{opening}, {who} {did}, which nobody ever wrote.")
+                format!("{opening}, {who} {did}. Nobody ever wrote that.")
             }
-            "phantom-message" => format!("{opening}, {who} {did}, which nobody ever put in."),
-            "read-of-future" => format!("{opening}, {who} {did}, before anyone had sent it."),
+            "phantom-message" => format!("{opening}, {who} {did}. Nobody ever put that in."),
+            "read-of-future" => format!("{opening}, {who} {did}. Nobody had sent that yet."),
             _ => format!("{opening}, {who} {did}."),
         };
     };
@@ -105,7 +105,7 @@ fn first(scene: &Scene<'_>, finding: &Finding, victim: usize, texts: &[String]) 
         }
         "read-of-future" => {
             let sent = when(scene.op(witness), false);
-            format!("{opening}, {who} {did}, which {} sent only later, {sent}.", scene.client(witness))
+            format!("{opening}, {who} {did}, but {} sent that only later, {sent}.", scene.client(witness))
         }
         "lock-shared" => {
             let held = gap.map_or(String::new(), |gap| format!(" {gap}"));
@@ -118,7 +118,7 @@ fn first(scene: &Scene<'_>, finding: &Finding, victim: usize, texts: &[String]) 
         }
         "stale-write-accepted" => {
             format!(
-                "{opening}, {who} {did}, although {other} {}{} with a newer token.",
+                "{opening}, {who} {did}, although {other} {}{}, with a newer token.",
                 if same { "itself had already" } else { "had already" },
                 format_args!(" {done}")
             )
@@ -139,7 +139,7 @@ fn first(scene: &Scene<'_>, finding: &Finding, victim: usize, texts: &[String]) 
         }
         "intermediate-read" => {
             format!(
-                "{opening}, {who} {did}, a value that {other} replaced in the same transaction ({}).",
+                "{opening}, {who} {did}, which {other} wrote and replaced in one transaction ({}).",
                 texts[witness]
             )
         }
@@ -179,7 +179,7 @@ fn first(scene: &Scene<'_>, finding: &Finding, victim: usize, texts: &[String]) 
         }
         "permits-exceeded" => {
             let gave_back = |i: usize| scene.history.values.get(scene.op(i).f).as_text() == Some("release");
-            let kept = if (0..scene.core.len()).any(gave_back) { "" } else { " and had not given it back" };
+            let kept = if (0..scene.core.len()).any(gave_back) { "" } else { ", and had not given it back" };
             format!(
                 "{opening}, {who} {did}, although {other} had {done}{}{kept}.",
                 acknowledged(scene, witness, &gap)
@@ -212,10 +212,15 @@ fn generic(scene: &Scene<'_>, blamed: Option<usize>, texts: &[String]) -> String
         (0..scene.core.len()).map(|i| scene.op(i).process).collect();
     if let (Some(blamed), true) = (blamed, scene.core.len() > 1) {
         return format!(
-            "{}, {} {}. No order of this and {} gives every client the answer that it got.",
+            "{}, {} {}. In no order that {} do this and {} get the answers that they got.",
             when(scene.op(blamed), true),
             scene.client(blamed),
             past(scene, blamed, texts, false),
+            if scene.base == super::world::Base::RealTime {
+                "real time allows"
+            } else {
+                "the sessions allow"
+            },
             count(scene.core.len() - 1, "other operation")
         );
     }
@@ -238,7 +243,7 @@ fn past(scene: &Scene<'_>, position: usize, texts: &[String], perfect: bool) -> 
     let node = |word: &str| via(scene, position, word);
     let f = scene.history.values.get(op.f).as_text().unwrap_or("");
     let family = scene.reading.family;
-    let in_key = if op.key == ValueId::NULL {
+    let in_key = if op.key == ValueId::NULL && family != Family::Queue {
         String::new()
     } else {
         format!(" {} {}", preposition(f), scene.object(op.key))
@@ -261,7 +266,7 @@ fn past(scene: &Scene<'_>, position: usize, texts: &[String], perfect: bool) -> 
         (Family::Set, "contains") => {
             let told = if perfect { "been told" } else { "was told" };
             let is = if scene.value(op.output) == "true" { "is" } else { "is not" };
-            format!("{told} that {} {is} in {}{}", scene.value(op.input), scene.object(op.key), node("by"))
+            format!("{told}{} that {} {is} in {}", node("by"), scene.value(op.input), scene.object(op.key))
         }
         (Family::Set, "remove") => {
             format!("removed {} from {}{}", scene.value(op.input), scene.object(op.key), node("through"))
@@ -426,7 +431,7 @@ fn no_reply(scene: &Scene<'_>, i: usize, fate: &str) -> String {
     format!("{}'s {f}{what} ({}) got {waited}: {fate}.", capital(&scene.client(i)), scene.label(i))
 }
 
-fn capital(text: &str) -> String {
+pub(crate) fn capital(text: &str) -> String {
     let mut chars = text.chars();
     chars.next().map_or(String::new(), |c| c.to_uppercase().collect::<String>() + chars.as_str())
 }

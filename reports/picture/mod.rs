@@ -28,6 +28,8 @@ pub struct Picture {
     pub left_out: usize,
     /// Whether the object can be more than one thing somewhere.
     pub several: bool,
+    /// Whether it had a past that is not drawn.
+    pub past: bool,
 }
 
 /// Draws a core. `id` makes the ids of the drawing unique on its page.
@@ -48,8 +50,10 @@ pub fn picture(anomaly: &Anomaly, id: &str) -> Picture {
     let top = if loops_over_first_row(&plan, &ops, anomaly) { TOP + 24.0 } else { TOP };
     let pitch = if wide { usual_pitch(&plan) } else { pitch(&plan, anomaly) };
     let drawing = Drawing { anomaly, plan: &plan, ops: &ops, x: &x, width: f64::from(width), top, pitch, id };
+    let past =
+        plan.cells.iter().any(|cell| cell.from.is_some() && cell.text.split(" or ").any(|text| text == "…"));
     let several = plan.cells.iter().any(|cell| !cell.conflict && cell.text.contains(" or "));
-    Picture { svg: drawing.svg(), wide, left_out: plan.left_out, several }
+    Picture { svg: drawing.svg(), wide, left_out: plan.left_out, several, past }
 }
 
 /// From row to row: few rows can afford more room for the arrows between them.
@@ -210,7 +214,7 @@ fn edge_label(edge: &Edge) -> String {
         (Why::Overwritten, _) if says("replaces it") => format!("{from} saw what {to} replaced"),
         (Why::Version, _) if says("version") => "older version".to_string(),
         (Why::Initial, _) if says("did not see") || says("and not of") => {
-            format!("{from} did not see {to}'s")
+            format!("{from} missed what {to} did")
         }
         (Why::Initial, _) if says("before any write") => format!("{from} saw what was before {to}"),
         (Why::Read | Why::Overwritten | Why::Version | Why::Initial, _) => format!("{from} before {to}"),
@@ -382,8 +386,11 @@ impl Drawing<'_> {
             .collect();
         let routes: Vec<Vec<route::Point>> = drawn.iter().map(|&(_, f, t)| scene.route(f, t)).collect();
         let spots: Vec<route::Point> = (0..routes.len()).map(|i| scene.spot(i)).collect();
-        let labels: Vec<Vec<(f64, f64, String)>> =
-            drawn.iter().zip(&spots).map(|((edge, _, _), &at)| say(scene, at, &edge_label(edge))).collect();
+        let labels: Vec<Vec<(f64, f64, String)>> = drawn
+            .iter()
+            .enumerate()
+            .map(|(i, (edge, _, _))| say(scene, &anchors(spots[i], &routes[i]), &edge_label(edge)))
+            .collect();
         html! {
             @for (i, (edge, _, _)) in drawn.iter().enumerate() {
                 @let kind = edge_class(self.anomaly, edge);
@@ -440,8 +447,15 @@ impl Drawing<'_> {
     }
 }
 
-/// Puts a label beside a number, in one line or in two. Where neither fits there is none: the list of reasons says it.
-fn say(scene: &mut Scene, at: route::Point, text: &str) -> Vec<(f64, f64, String)> {
+/// Where a label may be: at its number, else at the middle of a part of its line.
+fn anchors(number: route::Point, line: &[route::Point]) -> Vec<route::Point> {
+    let middle = |pair: &[route::Point]| ((pair[0].0 + pair[1].0) / 2.0, (pair[0].1 + pair[1].1) / 2.0);
+    std::iter::once(number).chain(line.windows(2).map(middle)).collect()
+}
+
+/// Puts a label beside one of the anchors, in one line or in two. Where neither fits there is none: the list of reasons
+/// says it.
+fn say(scene: &mut Scene, anchors: &[route::Point], text: &str) -> Vec<(f64, f64, String)> {
     const LINE: f64 = 14.0;
     if text.is_empty() {
         return Vec::new();
@@ -452,7 +466,8 @@ fn say(scene: &mut Scene, at: route::Point, text: &str) -> Vec<(f64, f64, String
     let best = halves.min_by_key(length);
     for lines in std::iter::once(vec![text.to_string()]).chain(best) {
         let w = lines.iter().map(|l| wide(l, 11.5)).fold(0.0, f64::max);
-        if let Some(place) = scene.settle(beside(at, w, LINE * lines.len() as f64)) {
+        let places = anchors.iter().flat_map(|&at| beside(at, w, LINE * lines.len() as f64));
+        if let Some(place) = scene.settle(places.collect::<Vec<_>>()) {
             let y = |i: usize| place.y0 + LINE * i as f64 + 11.0;
             return lines.into_iter().enumerate().map(|(i, line)| (place.x0 + 1.0, y(i), line)).collect();
         }
@@ -532,6 +547,9 @@ fn noun(model: &str) -> &'static str {
 pub fn caption(picture: &Picture) -> String {
     let mut stretched =
         "Time is stretched so that every operation can be read; the numbers are exact.".to_string();
+    if picture.past {
+        stretched.push_str(" “…”: whatever came before.");
+    }
     if picture.several {
         stretched.push_str(" Yellow: it can be more than one.");
     }

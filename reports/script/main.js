@@ -32,9 +32,9 @@ function draw() {
   drawHeading(heading);
   const boxes = drawRows(canvas, Math.min(HEIGHT_MAX, Math.max(1, rows.length) * ROW), scroller.scrollTop);
   const length = span(Math.min(view.to, H.length) - Math.max(view.from, 0));
-  const every = H.n < H.total ? 'every operation that is in this page' : 'every operation';
+  const every = H.n < H.total ? 'each operation that is in this page by itself' : 'each operation by itself';
   const part = view.to - view.from < H.length * 0.999 ? `${length} of ${span(H.length)}` : length;
-  info.textContent = boxes ? `${every}, ${part}` : `${part}; every pixel sums up the operations in it, zoom in to see each`;
+  info.textContent = boxes ? `${part}, ${every}` : `${part}; every pixel sums up the operations in it, zoom in to see each`;
   const word = (H.n === 1 ? 'operation' : 'operations') + (H.n < H.total ? ` here, of ${count(H.total)} in all` : '');
   if (!found.classList.contains('wrong')) found.textContent = view.mask ? `${count(view.shown)} of ${count(H.n)} ${word}` : `${count(H.n)} ${word}`;
   const anomaly = H.anomalies[view.anomaly];

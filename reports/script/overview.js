@@ -69,10 +69,14 @@ function drawOverview(canvas) {
   // Its own scale: the one below is that of the part that is shown.
   if (H.timed) {
     g.font = '10px ' + colours.sans;
-    g.fillStyle = colours.faint;
-    g.fillText(moment(0), LEFT + 3, OVERVIEW - 6);
+    const last = +seconds(H.length).toPrecision(3) + ' s', wide = g.measureText(last).width + 6;
+    g.globalAlpha = 0.85;
+    g.fillStyle = colours.card;
+    g.fillRect(width - RIGHT - wide, OVERVIEW - 13, wide, 12);
+    g.globalAlpha = 1;
     g.textAlign = 'right';
-    g.fillText(moment(H.length), width - RIGHT - 3, OVERVIEW - 6);
+    g.fillStyle = colours.mut;
+    g.fillText(last, width - RIGHT - 3, OVERVIEW - 6);
     g.textAlign = 'left';
   }
   drawFlags(g, x);

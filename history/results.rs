@@ -449,6 +449,9 @@ pub struct RunInfo {
     /// clock of its own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ahead: Vec<(String, i64)>,
+    /// The process after `p` of the same worker is `p` plus this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stride: Option<i64>,
     /// Whether the run was interrupted.
     pub interrupted: bool,
     /// The resolved configuration, in the order of `config.toml`.

@@ -43,7 +43,7 @@ pub fn pack(results: &Results, history: &History, logs: &Logs, axis: Axis, most:
     let Chosen { ops: chosen, held } = choose(results, history, axis, most);
     let unit = if axis.timed && axis.length() >= 1_000_000_000 { 1000 } else { 1 };
     let length = axis.length() / unit;
-    let workers = workers(history);
+    let workers = workers(history, results.run.as_ref().and_then(|run| run.stride));
     let mut texts = Texts::new(history, &chosen);
     let mut columns: [Vec<u8>; 12] = Default::default();
     let mut events: Vec<(i64, bool, u32, u32)> = Vec::new();

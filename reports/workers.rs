@@ -1,7 +1,8 @@
 //! Which processes were one worker: a worker whose call was never answered goes on as a new process, and stays in its row.
 //!
-//! Jepsen and this tool number the next process of a worker `stride` further on. Histories do not say the stride, so
-//! it is found in them; where no stride explains nearly all late processes, every process has a row of its own.
+//! Jepsen and this tool number the next process of a worker a stride further on. A run of ours says how far that is. Other
+//! histories do not, so it is found in them; where no stride explains nearly all late processes,
+//! every process has a row of its own.
 
 use history::{History, Outcome};
 use std::collections::HashMap;
@@ -22,39 +23,55 @@ struct Life {
     name: i64,
     /// Line of its first event.
     first: u32,
-    /// Line from which on its worker may have gone on as another: of its last answer, or of the call that it gave up,
-    /// which may stay open while the next process is at work already.
+    /// Line of its last event. Lines and not ranks: a call that was given up has no rank for that.
     last: u32,
-    /// Line on which its last call was given up, if it was.
-    crashed: Option<u32>,
+    /// Line of its last call.
+    called: u32,
+    /// Whether its last call was given up.
+    crashed: bool,
 }
 
-/// Finds the workers. O(n + p log p) in operations and processes.
-pub fn workers(history: &History) -> Workers {
+/// Finds the workers. `said` is the stride, if somebody says so. O(n + p log p) in operations and
+/// processes.
+pub fn workers(history: &History, said: Option<i64>) -> Workers {
     let mut lives: Vec<Life> = history
         .processes
         .iter()
-        .map(|&name| Life { name, first: u32::MAX, last: 0, crashed: None })
+        .map(|&name| Life { name, first: u32::MAX, last: 0, called: 0, crashed: false })
         .collect();
     for op in &history.ops {
         let life = &mut lives[op.process as usize];
         life.first = life.first.min(op.invoke_line);
-        life.crashed = (op.outcome == Outcome::Info && op.ret_line > 0).then_some(op.ret_line);
-        let over = if life.crashed.is_some() { op.invoke_line } else { op.ret_line.max(op.invoke_line) };
-        life.last = life.last.max(over);
+        life.last = life.last.max(op.ret_line.max(op.invoke_line));
+        life.called = life.called.max(op.invoke_line);
+        life.crashed = op.outcome == Outcome::Info && op.ret_line > 0;
     }
     let by_name: HashMap<i64, usize> = lives.iter().enumerate().map(|(i, life)| (life.name, i)).collect();
     let before = |i: usize, stride: i64| -> Option<usize> {
         let &before = by_name.get(&lives[i].name.checked_sub(stride)?)?;
         (lives[before].last < lives[i].first).then_some(before)
     };
-    let stride = stride(&lives, &before);
+    let stride = if said.is_some() { None } else { stride(&lives, &before) };
     let mut order: Vec<usize> = (0..lives.len()).filter(|&i| lives[i].first != u32::MAX).collect();
     order.sort_by_key(|&i| lives[i].first);
     let mut row: Vec<Option<u32>> = vec![None; lives.len()];
     let mut first: Vec<i64> = Vec::new();
+    // Of workers that are known: their latest process, by what all its numbers have in common.
+    let mut latest: HashMap<i64, usize> = HashMap::new();
     for i in order {
-        let kept = stride.and_then(|stride| before(i, stride)).and_then(|before| row[before]);
+        let kept = match said.filter(|said| *said > 0) {
+            Some(said) => {
+                let class = lives[i].name.rem_euclid(said);
+                let before = latest.get(&class).copied();
+                // Its last call may stay open while the next process is at work, and may even be answered then.
+                let follows = before.is_none_or(|before| lives[before].called < lives[i].first);
+                if follows {
+                    latest.insert(class, i);
+                }
+                before.filter(|_| follows).and_then(|before| row[before])
+            }
+            None => stride.and_then(|stride| before(i, stride)).and_then(|before| row[before]),
+        };
         row[i] = Some(kept.unwrap_or_else(|| {
             first.push(lives[i].name);
             first.len() as u32 - 1
@@ -73,11 +90,11 @@ pub fn workers(history: &History) -> Workers {
 
 /// The distance that leads from nearly every process that began after the first crash to one that had ended.
 fn stride(lives: &[Life], before: &dyn Fn(usize, i64) -> Option<usize>) -> Option<i64> {
-    let crash = lives.iter().filter_map(|life| life.crashed).min()?;
+    let crash = lives.iter().filter(|life| life.crashed).map(|life| life.last).min()?;
     let mut late: Vec<usize> =
         (0..lives.len()).filter(|&i| lives[i].first > crash && lives[i].first != u32::MAX).collect();
     late.sort_by_key(|&i| lives[i].first);
-    let crashed: Vec<&Life> = lives.iter().filter(|life| life.crashed.is_some()).take(PAIRS).collect();
+    let crashed: Vec<&Life> = lives.iter().filter(|life| life.crashed).take(PAIRS).collect();
     let mut candidates: Vec<i64> = late
         .iter()
         .take(PAIRS)
@@ -96,7 +113,7 @@ mod tests {
     use super::*;
     use history::ReadOptions;
 
-    fn rows(lines: &str) -> Workers {
+    fn rows(lines: &str, said: Option<i64>) -> Workers {
         workers(
             &history::read(
                 "test",
@@ -104,6 +121,7 @@ mod tests {
                 &ReadOptions::default(),
             )
             .expect("a history"),
+            said,
         )
     }
 
@@ -126,7 +144,7 @@ mod tests {
             (5, "ok"),
         ];
         let lines: String = events.iter().map(|(process, kind)| line(*process, kind)).collect();
-        let workers = rows(&lines);
+        let workers = rows(&lines, None);
         assert_eq!(workers.first, [0, 1]);
         assert_eq!(workers.row, [0, 1, 0, 1, 1]);
     }
@@ -145,7 +163,9 @@ mod tests {
             (1, "info"),
         ];
         let lines: String = events.iter().map(|(process, kind)| line(*process, kind)).collect();
-        assert_eq!(rows(&lines).row, [0, 1, 0, 1, 0]);
+        assert_eq!(rows(&lines, Some(2)).row, [0, 1, 0, 1, 0]);
+        // Whoever does not know how many there were would take them for workers of their own.
+        assert_eq!(rows(&lines, None).first, [0, 1, 2, 3]);
     }
 
     #[test]
@@ -161,6 +181,6 @@ mod tests {
             (4, "ok"),
         ];
         let lines: String = events.iter().map(|(process, kind)| line(*process, kind)).collect();
-        assert_eq!(rows(&lines).first, [0, 3, 4, 7]);
+        assert_eq!(rows(&lines, None).first, [0, 3, 4, 7]);
     }
 }

@@ -99,6 +99,7 @@ pub fn conclude(
         nodes: record.nodes,
         zero: Some(record.zero),
         ahead: record.ahead,
+        stride: Some(record.stride),
         interrupted: record.interrupted,
         notes: record.notes.into_iter().chain(consequences::note(&history, &record.faults)).collect(),
         ..purpose.info

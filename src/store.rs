@@ -132,6 +132,7 @@ impl Run {
             started: self.dir.file_name().map_or(String::new(), |n| n.to_string_lossy().into_owned()),
             zero: None,
             ahead: Vec::new(),
+            stride: None,
             interrupted: true,
             config: config.iter().map(|(key, value)| (key.clone(), plain(value))).collect(),
             command: format!("perjury test --config {}", self.dir.join("config.toml").display()),

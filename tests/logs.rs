@@ -3,6 +3,7 @@
 mod common;
 #[path = "common/browser.rs"]
 mod driver;
+#[allow(dead_code)] // Each test file uses its part.
 #[path = "common/pages.rs"]
 mod pages;
 

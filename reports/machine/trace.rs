@@ -26,7 +26,12 @@ pub fn chrome_trace(
     results: Option<&Results>,
     out: &mut dyn Write,
 ) -> io::Result<()> {
-    let mut trace = Trace { out, first: true, timed: timed(history), workers: workers(history) };
+    let mut trace = Trace {
+        out,
+        first: true,
+        timed: timed(history),
+        workers: workers(history, results.and_then(|results| results.run.as_ref()?.stride)),
+    };
     let unit = if trace.timed {
         "microseconds since the run began"
     } else {

@@ -247,6 +247,7 @@ fn info(case: &Case, seed: u64, parts: &Parts) -> Result<RunInfo, Failure> {
         started: chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true),
         zero: None,
         ahead: Vec::new(),
+        stride: None,
         interrupted: false,
         config,
         command: command(case, seed),

@@ -2,6 +2,7 @@
 
 use crate::cli::{ConvertArgs, ConvertTo};
 use crate::exit::{self, Failure};
+use crate::store::Run;
 use crate::subject;
 use history::Event;
 use std::fs::File;
@@ -27,7 +28,11 @@ pub fn run(args: &ConvertArgs) -> Result<u8, Failure> {
     };
     if args.to == ConvertTo::ChromeTrace {
         let faults = crate::faults::from_events(&history);
-        return written(reports::machine::chrome_trace(&history, &faults, None, &mut *out), &mut *out, &to);
+        // What was concluded about a run stands beside its history: its violations are in the trace, too.
+        let results = args.history.parent().and_then(Run::at).filter(|run| run.history() == args.history);
+        let results = results.and_then(|run| run.results());
+        let done = reports::machine::chrome_trace(&history, &faults, results.as_ref(), &mut *out);
+        return written(done, &mut *out, &to);
     }
     let mut line = Vec::new();
     let mut done = Ok(());

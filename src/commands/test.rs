@@ -329,6 +329,7 @@ fn info(
         started: chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true),
         zero: None,
         ahead: Vec::new(),
+        stride: None,
         interrupted: false,
         config: lines.iter().map(|(key, value)| (key.clone(), plain(value))).collect(),
         command: command(config, resolved),

@@ -82,6 +82,8 @@ pub struct RunRecord {
     pub zero: i64,
     /// By how many nanoseconds the clocks of nodes with clocks of their own were ahead of ours.
     pub ahead: Vec<(String, i64)>,
+    /// How far on the next process of a worker is.
+    pub stride: i64,
     /// Whether somebody ended the run early.
     pub interrupted: bool,
     /// Why the cluster could not be healed, if it could not.
@@ -369,6 +371,7 @@ impl Stage {
             version: self.running.version(),
             zero: crate::control::clock::unix_ns(self.recorder.zero()),
             ahead: self.running.ahead(),
+            stride: self.common.processes.lock().unwrap_or_else(PoisonError::into_inner).stride(),
             interrupted: self.interrupted,
             unhealed: self.unhealed.clone(),
         }

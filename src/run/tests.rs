@@ -73,13 +73,13 @@ fn a_process_lives_as_long_as_its_session_and_its_successor_has_another_number()
     stage.call(session, call("read", 0), SECOND).wait();
     stage.call(session, call("panic", 0), SECOND).wait();
     let last = stage.call(session, call("read", 0), SECOND).wait().expect("answered");
-    assert_eq!((last.process, last.completion), (4, Completion::ok(Value::Int(1))));
+    assert_eq!((last.process, last.completion), (200, Completion::ok(Value::Int(1))));
     stage.finish();
     assert_eq!(
         table(&history_of(&dir)),
-        "0:write:ok 0:nothing:fail 2:write:fail 2:read:ok 2:panic:info 4:read:ok"
+        "0:write:ok 0:nothing:fail 100:write:fail 100:read:ok 100:panic:info 200:read:ok"
     );
-    assert_eq!(world.state().opened, [(0, 0), (2, 0), (4, 0)]);
+    assert_eq!(world.state().opened, [(0, 0), (100, 0), (200, 0)]);
     assert_eq!(world.state().sessions, 0);
 }
 
@@ -94,14 +94,14 @@ fn an_answer_within_the_grace_time_completes_its_call() {
     let pause = stage.inject(Box::new(Pause::new(vec![0], false))).expect("paused");
     let answer = stage.call(Session(0), call("write", 1), SECOND / 20).wait().expect("told");
     assert!(matches!(answer.completion, Completion::Info { late: true, .. }));
-    assert_eq!((answer.process, answer.next), (0, 1));
+    assert_eq!((answer.process, answer.next), (0, 100));
     let watch = stage.watch();
     stage.heal(pause).expect("resumed");
     let late = watch.until(SECOND, |e| e.process == Process::Client(0) && e.kind == Kind::Ok);
     assert_eq!(late.map(|e| e.value.clone()), Some(Value::text("late")));
     stage.call(Session(0), call("read", 0), SECOND).wait();
     stage.finish();
-    assert_eq!(table(&history_of(&dir)), "0:read:ok 0:write:ok 1:read:ok");
+    assert_eq!(table(&history_of(&dir)), "0:read:ok 0:write:ok 100:read:ok");
 }
 
 #[test]
@@ -122,7 +122,7 @@ fn without_an_answer_a_write_is_unknown_and_a_read_did_not_happen() {
     let table = table(&history);
     shown.extend(table.split(' '));
     shown.sort_unstable();
-    assert_eq!(shown, ["1:write:info", "2:read:fail", "3:write:fail"]);
+    assert_eq!(shown, ["101:write:fail", "1:write:info", "2:read:fail"]);
 }
 
 #[test]

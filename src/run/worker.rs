@@ -37,9 +37,20 @@ pub(super) struct Processes {
 }
 
 impl Processes {
-    /// Processes whose successors are `stride` further on, so that a worker can be told from its processes.
-    pub(super) fn new(stride: usize) -> Processes {
-        Processes { taken: HashSet::new(), stride: stride.max(1) as i64 }
+    /// Processes whose successors are one stride further on, so that a worker can be told from its processes: a power of
+    /// ten with room for sessions beside those `workers`. With six workers, 203 is the third process of worker 3.
+    pub(super) fn new(workers: usize) -> Processes {
+        let room = 2 * workers as i64 + 20;
+        let powers = std::iter::successors(Some(100_i64), |stride| stride.checked_mul(10));
+        Processes {
+            taken: HashSet::new(),
+            stride: powers.into_iter().find(|stride| *stride >= room).unwrap_or(room),
+        }
+    }
+
+    /// How far on the next process of a worker is.
+    pub(super) fn stride(&self) -> i64 {
+        self.stride
     }
 
     /// The first number from `from` on that is free, in steps of one.
@@ -315,9 +326,13 @@ mod tests {
         let mut processes = Processes::new(3);
         let first: Vec<i64> = (0..3).map(|w| processes.first(w)).collect();
         assert_eq!(first, [0, 1, 2]);
-        assert_eq!((processes.after(1), processes.after(4), processes.after(0)), (4, 7, 3));
-        // A session beside the workers takes what is free.
-        assert_eq!(processes.first(3), 5);
-        assert_eq!(processes.after(2), 8);
+        assert_eq!((processes.after(1), processes.after(101), processes.after(0)), (101, 201, 100));
+        // A session beside the workers is a worker, too; one beside a hundred of them takes what is free.
+        assert_eq!((processes.first(3), processes.after(3)), (3, 103));
+        assert_eq!((processes.first(100), processes.after(2)), (102, 202));
+        assert_eq!(
+            [1, 40, 41, 490, 10_000].map(|n| Processes::new(n).stride()),
+            [100, 100, 1000, 1000, 100_000]
+        );
     }
 }

@@ -164,6 +164,7 @@ fn part_of(history: &History, counterexample: &Counterexample) -> (History, Vec<
 }
 
 /// What the model says about a core.
+#[derive(Default)]
 struct Told {
     /// The core with its support, as far as it constrains anything.
     core: Vec<u32>,
@@ -191,15 +192,7 @@ fn told<M: Specified>(
     let Ok(built) = build::<M>(part, spec) else {
         let texts = core.iter().map(|&i| plain(part, &part.ops[i as usize])).collect();
         let pure = vec![false; core.len()];
-        return Told {
-            core: core.to_vec(),
-            texts,
-            pure,
-            orders: Vec::new(),
-            orders_total: 0,
-            without: Vec::new(),
-            states: Vec::new(),
-        };
+        return Told { core: core.to_vec(), texts, pure, ..Told::default() };
     };
     let supported = {
         let scene = Scene::new(part, core, Base::from(property), Reading::of(spec), &initial);
@@ -286,15 +279,7 @@ fn projected<M: Model>(
     let core: Vec<u32> = small.ops.iter().map(|op| op.source).collect();
     let texts = small.ops.iter().map(|op| small.model.describe_op(&part.values, op.op)).collect();
     let pure = small.ops.iter().map(|op| small.model.is_pure(op.op)).collect();
-    let mut told = Told {
-        core,
-        texts,
-        pure,
-        orders: Vec::new(),
-        orders_total: 0,
-        without: Vec::new(),
-        states: Vec::new(),
-    };
+    let mut told = Told { core, texts, pure, ..Told::default() };
     let base = Base::from(property);
     if let Some(world) = World::new(&small, &part.values, &told.core, base, object.to_string()) {
         let labels: Vec<String> = (0..told.core.len()).map(scene::label).collect();

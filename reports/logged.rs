@@ -16,6 +16,7 @@ use crate::text::{count, cut, list, many, moment, plural, span};
 use crate::timeline::px;
 use history::results::{Anomaly, CoreOp, Results};
 use maud::{Markup, html};
+use std::collections::BTreeSet;
 
 /// How long before the first call and after the last answer (150 ms).
 const AROUND_NS: i64 = 150_000_000;
@@ -173,7 +174,10 @@ pub fn excerpt(logs: &Logs, anomaly: &Anomaly) -> Markup {
     near.sort_by_key(|(at, line)| (line.distance(anomaly), *at));
     near.truncate(SHOWN_MAX);
     near.sort_by_key(|(at, _)| *at);
-    let files = lines.iter().any(|a| lines.iter().any(|b| a.node == b.node && a.file != b.file));
+    // A node with several logs has each line say of which it is.
+    let logs_of: BTreeSet<(&str, &str)> = lines.iter().map(|line| (&*line.node, &*line.file)).collect();
+    let nodes: BTreeSet<&str> = logs_of.iter().map(|(node, _)| *node).collect();
+    let files = nodes.len() < logs_of.len();
     let unsure = lines.iter().map(|line| line.slack).max().filter(|slack| *slack > EXACT_NS);
     html! {
         details.logs { summary { "What the nodes logged then: " (many(lines.len() as u64, "line")) @if let Some(words) = serious(&lines) { ", " (words) } }

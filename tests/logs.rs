@@ -96,6 +96,14 @@ fn the_logs_of_a_run_are_in_its_page_in_words_ticks_and_files() {
 }
 
 #[test]
+fn a_page_for_others_can_be_made_without_them() {
+    let scene = Scene::new(LOG);
+    run(["report", text(scene.dir.path()), "--no-logs"]).expect(0);
+    let page = fs::read_to_string(scene.dir.path().join("report.html")).expect("a page");
+    assert!(page.contains("Not linearizable") && !page.contains("could not replicate"));
+}
+
+#[test]
 fn a_log_that_tells_no_time_is_named_and_costs_nothing_else() {
     let scene = Scene::new("what is this?\n");
     let page = fs::read_to_string(scene.page()).expect("a page");

@@ -47,7 +47,7 @@ pub(crate) fn orders<M: Model>(world: &World<'_, M>, labels: &[String], earlier:
     // What the object held then is not known, only that nothing that came before explains the answer.
     for row in rows.iter_mut().filter(|row| earlier && row.prefix.is_empty()) {
         if let Some((answer, _)) = row.because.split_once(", but ") {
-            row.because = format!("{answer}, which nothing before it can explain");
+            row.because = format!("{answer}, which nothing before it explains");
         }
     }
     Orders { rows, total: if count.full { 0 } else { total }, legal }

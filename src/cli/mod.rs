@@ -331,6 +331,9 @@ pub struct ReportArgs {
     /// Put every operation into the page, however many there are: above 1.5 million it holds those that matter most.
     #[arg(long)]
     pub all: bool,
+    /// Leave out what the nodes logged: for a page that is passed on to others.
+    #[arg(long)]
+    pub no_logs: bool,
     #[command(flatten)]
     pub read: ReadArgs,
     #[command(flatten)]

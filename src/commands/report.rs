@@ -31,7 +31,8 @@ pub fn run(args: &ReportArgs, signals: &Signals) -> Result<u8, Failure> {
     let history = &subject.history;
     show::write_drawn(&file, || {
         let most = if args.all { usize::MAX } else { reports::OPS_MAX };
-        reports::html_of(&results, history, &excerpts::read(subject.run.as_ref(), &results), most)
+        let run = subject.run.as_ref().filter(|_| !args.no_logs);
+        reports::html_of(&results, history, &excerpts::read(run, &results), most)
     })?;
     show::out(&format!("{}\n", file.display()));
     Ok(exit::HOLDS)

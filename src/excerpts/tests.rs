@@ -1,3 +1,5 @@
+//! Logs that are read from the directory of a run.
+
 use super::*;
 use history::results::{Anomaly, FaultRecord};
 use std::fs;

@@ -10,10 +10,7 @@ use crate::problem::{ObjOp, Problem};
 use crate::search::{recent_violation, until, violated};
 use crate::sources::Sees;
 use crate::verdict::{Budget, Counterexample, Property};
-use history::NEVER;
 
-/// Cores of at most so many operations are looked at for an earlier violation.
-const EARLIER_MAX: usize = 12;
 /// Configurations that one attempt may take.
 const ATTEMPT: u64 = 50_000;
 
@@ -41,54 +38,10 @@ pub fn shrink_from<M: Model>(
     start: &[u32],
     budget: &Budget<'_>,
 ) -> Option<Counterexample> {
-    let found = shrink_start(problem, fatal, start, budget)?;
-    Some(earlier(problem, &found, budget).unwrap_or(found))
-}
-
-fn shrink_start<M: Model>(
-    problem: &Problem<M>,
-    fatal: u32,
-    start: &[u32],
-    budget: &Budget<'_>,
-) -> Option<Counterexample> {
     let few = universe(problem, start).and_then(|few| shrink_within(problem, few, fatal, start, budget));
     // What a model says may be left out can depend on operations that were not looked at.
     few.filter(|few| small(problem, few, Property::Linearizable).is_ok())
         .or_else(|| shrink_within(problem, problem.ops.clone(), fatal, start, budget))
-}
-
-/// A smaller core that is a violation at an earlier return already, if there is one. A method names the operation that its
-/// rule is about, and that may come after the damage was done:
-///
-/// ```text
-///   put 1 |--|   put 2 |--|   take → 2 |--|   take → 1 |--|        nothing explains the first take, whatever comes later
-/// ```
-fn earlier<M: Model>(
-    problem: &Problem<M>,
-    found: &Counterexample,
-    budget: &Budget<'_>,
-) -> Option<Counterexample> {
-    if found.core.len() > EARLIER_MAX {
-        return None;
-    }
-    let core: Vec<u32> = (0..problem.ops.len() as u32)
-        .filter(|&i| found.core.contains(&problem.ops[i as usize].source))
-        .collect();
-    let op = |i: u32| &problem.ops[i as usize];
-    let last = core.iter().copied().find(|&i| Some(op(i).source) == found.fatal).map_or(NEVER, |i| op(i).ret);
-    let mut returns: Vec<u32> = core.iter().copied().filter(|&i| op(i).ret < last).collect();
-    returns.sort_unstable_by_key(|&i| op(i).ret);
-    let alone = Problem { model: problem.model.clone(), ops: core.iter().map(|&i| *op(i)).collect() };
-    returns.into_iter().find_map(|fatal| {
-        // A look at the core alone costs nothing; only the model knows whether that is a proof.
-        if violated(&until(&alone, op(fatal).ret), budget, ATTEMPT) != Some(true) {
-            return None;
-        }
-        let start: Vec<u32> = core.iter().copied().filter(|&i| op(i).invoke < op(fatal).ret).collect();
-        let better = shrink_start(problem, fatal, &start, budget)?;
-        let fewer = better.minimal >= found.minimal && better.core.len() < found.core.len();
-        (fewer && small(problem, &better, Property::Linearizable).is_ok()).then_some(better)
-    })
 }
 
 fn shrink_within<M: Model>(

@@ -126,6 +126,12 @@ impl<'a, O: Copy> Watches<'a, '_, O> {
         all.iter().copied().filter(move |&i| known(&self.ops[i as usize], end))
     }
 
+    /// The writes of a change that nobody heard of, as far as they are known.
+    fn unheard(&self, change: Change, end: u32) -> impl Iterator<Item = u32> + '_ {
+        let all = self.writers.unheard.get(&change).map_or(&[][..], Vec::as_slice);
+        all.iter().copied().filter(move |&i| known(&self.ops[i as usize], end))
+    }
+
     /// The changes that surely happened: those of answered writes, and those that somebody was told of.
     fn made(&self, end: u32) -> Result<BTreeMap<i64, Made>, Decision> {
         let mut made: BTreeMap<i64, Made> = BTreeMap::new();
@@ -150,6 +156,12 @@ impl<'a, O: Copy> Watches<'a, '_, O> {
                     let others = [there.by, there.seen];
                     let mut core: Vec<u32> = others.into_iter().flatten().chain([i]).collect();
                     core.extend(self.told_this(event.revision, end));
+                    if !self.told.contains(&event.revision) {
+                        // Without those that nobody heard of, nothing is left of what was seen of them.
+                        for change in [there.change, event.change] {
+                            core.extend(self.unheard(change, end));
+                        }
+                    }
                     return Err(Decision::Violated(core));
                 }
                 there.seen.get_or_insert(i);
@@ -180,8 +192,7 @@ impl<'a, O: Copy> Watches<'a, '_, O> {
         // It, and every other sight of what those made who could have made it.
         let mut core: Vec<u32> = self.told_this(revision, end).collect();
         if !self.told.contains(&revision) {
-            let all = self.writers.unheard.get(&change).map_or(&[][..], Vec::as_slice);
-            core.extend(all.iter().filter(|&&i| known(&self.ops[i as usize], end)));
+            core.extend(self.unheard(change, end));
             let seen = made.iter().filter(|&(&at, made)| made.change == change && at <= revision);
             core.extend(seen.filter_map(|(_, made)| made.seen));
         }

@@ -1,10 +1,10 @@
 //! Watches: made along a legal order, a few answers then damaged in each of the ways that a watch can lie.
 
-use super::{Skeleton, filled, histories};
+use super::{Skeleton, Tally, filled, histories};
 use checker::testing::Rng;
 use checker::watch::{Watch, WatchOp};
 use checker::{Model, ObjOp, Problem};
-use history::{Interner, Value};
+use history::{Interner, NEVER, Value};
 
 /// A change as a test writes it: name, value (0: deleted).
 type Change = (i64, i64);
@@ -111,4 +111,20 @@ fn decoded(ops: &[ObjOp<()>], contents: &[Option<Asked>]) -> Problem<Watch> {
 fn a_watch_has_what_happened_and_nothing_else() {
     let tally = histories("watches", 4000, 11, watch);
     tally.was_decided_by("forced order", 100);
+}
+
+/// ```text
+///   put a = 1 |---- …  no reply          put b = 2 |---- …  no reply
+///                 |-watch → [5: a = 1]-|                 |-watch → [5: b = 2]-|      nothing else is known of revision 5
+/// ```
+#[test]
+fn two_changes_at_a_revision_that_nobody_was_told_are_a_violation_with_those_that_may_have_made_them() {
+    let op =
+        |(process, invoke, ret): (u32, u32, u32)| ObjOp { invoke, ret, process, source: process, op: () };
+    let ops = [(0, 0, NEVER), (1, 1, NEVER), (2, 2, 3), (3, 4, 5)].map(op);
+    let told = |change| Asked::Watch { from: 1, upto: 5, events: vec![(5, change)], all: false };
+    let contents = [Asked::Write((0, 1), None), Asked::Write((1, 2), None), told((0, 1)), told((1, 2))];
+    let mut tally = Tally::default();
+    tally.compare(&decoded(&ops, &contents.map(Some)));
+    assert_eq!(tally.seen.get(&("forced order", false)), Some(&1));
 }

@@ -154,6 +154,7 @@ fn what_cannot_be_placed_or_is_too_much_is_said() {
     let scene = Scene::new();
     scene.log("n1", "empty.log", "");
     scene.log("n1", "odd.log", b"\xff\xfe\x00 nothing\nthat has a time\n");
+    scene.log("n1", "state", "of the demo cluster\n");
     let long = format!("2026-11-30 10:58:40.000 {}\n", "x".repeat(5000));
     scene.log("n1", "long.log", long.repeat(600));
     let logs = scene.read();

@@ -2,7 +2,7 @@
 
 use crate::logged::{self, Logs};
 use crate::picture::{caption, edge_class, op_class, outcome, picture};
-use crate::plan::{op_text, shown};
+use crate::plan::{op_at, op_text, shown};
 use crate::roles;
 use crate::story::story;
 use crate::summary::{kind_title, orders_heading, rule};
@@ -116,15 +116,14 @@ fn why(anomaly: &Anomaly, history: &History) -> Markup {
 /// What is not in the core, of what touches its keys: whoever reads the proof asks whether something else explains it.
 fn others(anomaly: &Anomaly, history: &History) -> Option<String> {
     let inside: Vec<u32> = shown(anomaly).iter().map(|op| op.invoke).collect();
-    let at = |rank: u32| history.ops.get(history.ops.partition_point(|op| op.invoke < rank));
-    let keys: Vec<ValueId> = inside.iter().filter_map(|&rank| Some(at(rank)?.key)).collect();
-    let last = anomaly.ops.iter().filter(|op| op.fatal).find_map(|op| op.ret)?;
+    let keys: Vec<ValueId> = inside.iter().filter_map(|&rank| Some(op_at(history, rank)?.key)).collect();
+    let fatal = anomaly.ops.iter().find(|op| op.fatal)?;
+    let (last, fatal) = (fatal.ret?, &fatal.label);
     let others: Vec<&Op> =
         history.ops.iter().filter(|op| keys.contains(&op.key) && !inside.contains(&op.invoke)).collect();
     let real_time = anomaly.property == "linearizable";
     let later = others.iter().filter(|op| real_time && op.invoke > last).count();
     let (all, rest) = (others.len() as u64, (others.len() - later) as u64);
-    let fatal = anomaly.ops.iter().find(|op| op.fatal).map_or("", |op| op.label.as_str());
     let on = anomaly.key.as_deref().map_or(String::new(), |key| format!(" on {key}"));
     let (these, were) = match all {
         1 => (format!("The one other operation{on}"), "was"),
@@ -135,24 +134,15 @@ fn others(anomaly: &Anomaly, history: &History) -> Option<String> {
         (0, 0) => format!("There was no other operation{on}."),
         (_, 0) => format!("{these} {were} sent only after the answer to {fatal}."),
         (0, _) => format!("{these} {} to this.", differ(rest)),
-        (1, _) => format!(
-            "Of {}, one was sent only after the answer to {fatal}; {} {} to this.",
-            lower(&these),
-            number_word(rest as usize),
-            differ(rest)
-        ),
         (_, _) => format!(
-            "Of {}, {} were sent only after the answer to {fatal}; {} {} to this.",
-            lower(&these),
+            "Of {}, {} {} sent only after the answer to {fatal}; {} {} to this.",
+            these.replacen("The", "the", 1),
             number_word(later),
+            if later == 1 { "was" } else { "were" },
             number_word(rest as usize),
             differ(rest)
         ),
     })
-}
-
-fn lower(these: &str) -> String {
-    these.replacen("The", "the", 1)
 }
 
 /// What the table of orders shows, where it is the whole proof.

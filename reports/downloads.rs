@@ -4,7 +4,7 @@
 use crate::base64::base64;
 use crate::logged::{self, Logs};
 use crate::origin::shell;
-use crate::plan::shown;
+use crate::plan::{op_at, shown};
 use crate::text::{bytes, count, many};
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -92,18 +92,14 @@ fn whole(history: &History) -> Option<(&'static str, &'static str, Vec<u8>)> {
 
 /// The operations of a core as a history, if they are in this one.
 fn core(history: &History, anomaly: &Anomaly) -> Option<Vec<u8>> {
-    let found = |rank: u32| {
-        let at = history.ops.partition_point(|op| op.invoke < rank);
-        history.ops.get(at).filter(|op| op.invoke == rank)
-    };
-    let ops: Option<Vec<&Op>> = shown(anomaly).iter().map(|op| found(op.invoke)).collect();
+    let ops: Option<Vec<&Op>> = shown(anomaly).iter().map(|op| op_at(history, op.invoke)).collect();
     Some(lines(history, &ops.filter(|ops| !ops.is_empty())?))
 }
 
 /// Every operation on the keys of an anomaly, if it has keys that are not all keys.
 fn excerpt(history: &History, anomaly: &Anomaly) -> Option<Vec<u8>> {
-    let at = |rank: u32| history.ops.get(history.ops.partition_point(|op| op.invoke < rank));
-    let keys: Vec<ValueId> = anomaly.ops.iter().filter_map(|op| Some(at(op.invoke)?.key)).collect();
+    let keys: Vec<ValueId> =
+        anomaly.ops.iter().filter_map(|op| Some(op_at(history, op.invoke)?.key)).collect();
     if keys.is_empty() || keys.contains(&ValueId::NULL) {
         return None;
     }

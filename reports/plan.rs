@@ -9,6 +9,7 @@
 //! Columns are stretched: each is as far from the next as its labels need, and the exact times stand on top.
 
 use history::results::{Anomaly, CoreOp, StateSpan};
+use history::{History, Op};
 
 /// Most operations that a picture shows.
 pub const DRAWN_MAX: usize = 20;
@@ -223,6 +224,12 @@ fn parts(anomaly: &Anomaly) -> Vec<String> {
         }
         _ => Vec::new(),
     }
+}
+
+/// The operation of the history that was invoked at this rank, if there is one.
+pub fn op_at(history: &History, invoke: u32) -> Option<&Op> {
+    let at = history.ops.partition_point(|op| op.invoke < invoke);
+    history.ops.get(at).filter(|op| op.invoke == invoke)
 }
 
 /// What the strip of states is about: the key, the keys, or `nameless`.

@@ -146,9 +146,8 @@ fn shared(scene: &Scene<'_>) -> Option<Finding> {
                 let detail = match first {
                     Some(op) if from != history::NO_TIME && op.invoke_time != history::NO_TIME => {
                         format!(
-                            "Both held it for {}, until {} was sent, {}.",
+                            "Both held it for {}, until the release was sent, {}.",
                             super::words::duration(op.invoke_time - from),
-                            "the release",
                             super::story::moment_of(op.invoke_time, op.invoke_line)
                         )
                     }

@@ -96,13 +96,9 @@ impl Wanted<'_> {
         each_line(open()?, |line, whole| {
             let stamped = places.next().flatten();
             // A line without a time goes on with the one before it.
-            place = stamped.or(place);
+            place = stamped.map(|(place, _)| place).or(place);
             let Some(Place { time, slack }) = place else { return };
-            let level = if stamped.is_some() {
-                level(line, stamp(line, self.zero).map_or(0, |stamp| stamp.end))
-            } else {
-                Level::Usual
-            };
+            let level = stamped.map_or(Level::Usual, |(_, end)| level(line, end));
             let mut found = LogLine { time, slack, level, ..LogLine::default() };
             let near = self.windows.iter().any(|window| found.within(*window));
             if !near && level == Level::Usual {
@@ -130,8 +126,8 @@ impl Wanted<'_> {
         .map_err(failed)
     }
 
-    /// When each line was written, if it says so.
-    fn places(&self, file: impl BufRead) -> io::Result<Vec<Option<Place>>> {
+    /// When each line was written, and where in it that stands, if it says so.
+    fn places(&self, file: impl BufRead) -> io::Result<Vec<Option<(Place, usize)>>> {
         let mut stamps = Vec::new();
         each_line(file, |line, _| stamps.push(stamp(line, self.zero)))?;
         let first = stamps.iter().flatten().find(|stamp| !stamp.zoned).map(|stamp| stamp.ns);
@@ -148,8 +144,8 @@ impl Wanted<'_> {
             .collect();
         let mut placed = self.clock.places(&said).into_iter();
         let of = |stamp: Option<stamp::Stamp>| {
-            let unit = stamp?.unit;
-            placed.next().map(|place| Place { slack: place.slack.saturating_add(unit / 2), ..place })
+            let stamp::Stamp { unit, end, .. } = stamp?;
+            placed.next().map(|place| (Place { slack: place.slack.saturating_add(unit / 2), ..place }, end))
         };
         Ok(stamps.into_iter().map(of).collect())
     }
